@@ -1,0 +1,2 @@
+//! The `dsenv` program.
+fn main() {}
