@@ -1,1 +1,6 @@
-//! The sdk crate.
+//! The contract between dsenv's engine and its providers.
+
+pub mod seal;
+pub mod secret;
+
+pub use secret::Secret;
