@@ -1,4 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod blueprint;
+pub mod diag;
 pub mod expr;
 pub mod state;
+pub mod yaml;

@@ -22,6 +22,8 @@ pub struct Environment {
     pub set: BTreeMap<String, (Span, Node)>,
     /// What it gives as inputs, by name.
     pub inputs: BTreeMap<String, (Span, Node)>,
+    /// Fields of it that a later version builds, and where they stand.
+    pub later: Vec<Text>,
 }
 
 const KNOWN: &[&str] = &["provider", "account", "region", "ephemeral", "set", "inputs"];
@@ -47,19 +49,18 @@ impl Environment {
             ephemeral: false,
             set: BTreeMap::new(),
             inputs: BTreeMap::new(),
+            later: Vec::new(),
         }
     }
 
     /// Says which of its fields this version does not build; asked only of the environment that is
     /// chosen, so that a `prod` with a budget does not stand in the way of `dev`.
-    pub fn refuse_later(&self, map: Option<&Map>, findings: &mut Findings) {
-        for entry in map.into_iter().flatten() {
-            if let Some((name, help)) = LATER.iter().find(|(name, _)| *name == entry.key) {
-                let message =
-                    format!("`{name}` is part of the language and not built in this version");
-                let later = Diagnostic::error(Code::E0203, message).at(entry.key_span).help(*help);
-                findings.push(later);
-            }
+    pub fn refuse_later(&self, findings: &mut Findings) {
+        for field in &self.later {
+            let later = LATER.iter().find(|(name, _)| *name == field.text);
+            let (name, help) = later.expect("`later` holds names of the list");
+            let message = format!("`{name}` is part of the language and not built in this version");
+            findings.push(Diagnostic::error(Code::E0203, message).at(field.span).help(*help));
         }
     }
 }
@@ -138,5 +139,10 @@ fn read_one(name: Text, body: &Map, findings: &mut Findings) -> Option<Environme
         ephemeral,
         set: nodes("set", findings),
         inputs: nodes("inputs", findings),
+        later: body
+            .iter()
+            .filter(|entry| LATER.iter().any(|(name, _)| *name == entry.key))
+            .map(|entry| Text { text: entry.key.clone(), span: entry.key_span })
+            .collect(),
     })
 }
