@@ -20,6 +20,7 @@ mod template;
 
 use dsenv_sdk::value::Value;
 use dsenv_sdk::Secret;
+pub use dsenv_sdk::term::Form;
 use template::Piece;
 
 /// The longest scalar that may hold an expression, in bytes.
@@ -79,16 +80,6 @@ pub enum Outcome {
     Known(Value),
     /// Something that it refers to is known after apply.
     Unknown,
-}
-
-/// How the result is to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// As it is.
-    Plain,
-    /// As a text in which `${self.…}` still stands, for the machine itself to fill in when it
-    /// starts; a literal `${` is written `$${` in it.
-    SelfTemplate,
 }
 
 /// Reads one scalar; `None` when there is no `${ }` and no `$${` in it.

@@ -12,6 +12,7 @@
 //! | [`value`] | data: what a field holds once it is known |
 //! | [`term`] | data with holes: what a field holds before everything is known |
 //! | [`schema`] | what a kind or a native type has: fields, classes, what a change does |
+//! | [`self_facts`] | what `${self.…}` stands for on a machine |
 //! | [`kinds`] | the neutral kinds that people write |
 //! | [`provider`] | the two traits, and what passes through them |
 //! | [`builtin`] | the kinds that live in the state alone, the same for each provider |
@@ -27,6 +28,7 @@ pub mod provider;
 pub mod schema;
 pub mod seal;
 pub mod secret;
+pub mod self_facts;
 pub mod term;
 pub mod value;
 

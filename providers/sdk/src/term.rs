@@ -48,11 +48,23 @@ pub struct Each {
     pub value: Value,
 }
 
+/// How the result of an expression is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    Plain,
+    /// As a text in which `${self.…}` still stands, for the machine itself to fill in when it
+    /// starts; a literal `${` is written `$${` in it. See [`crate::self_facts`].
+    SelfTemplate,
+}
+
 /// A text with `${ }` in it that cannot be settled yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
     /// The whole scalar as the blueprint has it.
     pub source: Arc<str>,
+    /// How the result is read.
+    pub form: Form,
     /// The member that it stands in.
     pub each: Option<Arc<Each>>,
     /// Everything that it refers to, sorted: its edges.
