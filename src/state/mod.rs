@@ -7,9 +7,9 @@
 //!
 //! What this module never does: call a provider, decide what to change.
 
+use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{Accepted, Observed, Token};
 use dsenv_sdk::value::Map;
-use dsenv_sdk::Addr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The whole of what dsenv believes of one environment.
