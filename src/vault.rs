@@ -120,7 +120,8 @@ impl Identity {
     pub fn find(world: &dyn World) -> Result<Option<Identity>, VaultError> {
         if let Some(text) = world.variable(IDENTITY_VARIABLE) {
             let text = Zeroizing::new(text);
-            return Identity::parse(&text, &format!("the variable `{IDENTITY_VARIABLE}`")).map(Some);
+            return Identity::parse(&text, &format!("the variable `{IDENTITY_VARIABLE}`"))
+                .map(Some);
         }
         read_identity(world, &identity_path(world))
     }

@@ -3,8 +3,8 @@
 use super::{Text, check_name, listed, mapping, refuse_unknown_keys};
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::yaml::{Map, Node, NodeKind};
-use dsenv_sdk::value::Value;
 use dsenv_sdk::Secret;
+use dsenv_sdk::value::Value;
 use std::collections::BTreeMap;
 
 /// What an input may hold.

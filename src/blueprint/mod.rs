@@ -179,9 +179,7 @@ fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Option<Text> {
             && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
     };
     match text {
-        Some(text) if valid(text) => {
-            Some(Text { text: text.to_owned(), span: entry.value.span })
-        }
+        Some(text) if valid(text) => Some(Text { text: text.to_owned(), span: entry.value.span }),
         _ => {
             let message = "a blueprint's name is a lower-case letter, then letters, digits, `_` \
                            and `-`, 63 at most";

@@ -3,8 +3,8 @@
 use super::{ExprError, Lookup, Outcome, Path};
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, ExecutionError};
-use dsenv_sdk::value::{Map, Value};
 use dsenv_sdk::Secret;
+use dsenv_sdk::value::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -132,9 +132,7 @@ fn from_cel(value: &cel::Value) -> Option<Value> {
         cel::Value::UInt(number) => Value::Int(i64::try_from(*number).ok()?),
         cel::Value::Float(number) => Value::Float(*number),
         cel::Value::String(text) => Value::Text(text.to_string()),
-        cel::Value::List(items) => {
-            Value::List(items.iter().map(from_cel).collect::<Option<_>>()?)
-        }
+        cel::Value::List(items) => Value::List(items.iter().map(from_cel).collect::<Option<_>>()?),
         cel::Value::Map(map) => {
             let entry = |(key, value): (&cel::objects::Key, &cel::Value)| {
                 let key = match key {
@@ -212,8 +210,7 @@ fn collect(node: &IdedExpr, bound: &mut Vec<String>, paths: &mut BTreeSet<Path>)
             bound.push(comprehension.iter_var.clone());
             bound.extend(comprehension.iter_var2.clone());
             bound.push(comprehension.accu_var.clone());
-            for inner in
-                [&comprehension.loop_cond, &comprehension.loop_step, &comprehension.result]
+            for inner in [&comprehension.loop_cond, &comprehension.loop_step, &comprehension.result]
             {
                 collect(inner, bound, paths);
             }

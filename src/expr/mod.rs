@@ -18,9 +18,9 @@
 mod cel_bridge;
 mod template;
 
-use dsenv_sdk::value::Value;
 use dsenv_sdk::Secret;
 pub use dsenv_sdk::term::Form;
+use dsenv_sdk::value::Value;
 use template::Piece;
 
 /// The longest scalar that may hold an expression, in bytes.

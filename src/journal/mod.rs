@@ -22,6 +22,7 @@
 mod file;
 mod wire;
 
+pub(crate) use file::JOURNAL_BYTES_MAX;
 pub use file::{Journal, Reading, read};
 
 use crate::state::lease::LeaseError;

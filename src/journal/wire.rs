@@ -1,11 +1,11 @@
 //! The records as JSON, format `dsenv-journal/1`.
 
 use super::{FailedStep, Failure, Opening, Phase, Record, Step};
+use crate::state::Outcome;
 use crate::state::wire::value::{MapIn, MapOut, Sealing, open_map};
 use crate::state::wire::{
     AddrOut, BindingWire, PartError, ResourceIn, ResourceOut, addrs_in, time,
 };
-use crate::state::Outcome;
 use crate::vault::{Access, Place, Vault};
 use dsenv_sdk::Addr;
 use serde::{Deserialize, Serialize};

@@ -15,9 +15,9 @@ pub(crate) mod wire;
 pub use verify::verify;
 pub use wire::{Operation, Outcome};
 
+use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{Accepted, Observed, Token};
 use dsenv_sdk::value::Map;
-use dsenv_sdk::Addr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The whole of what dsenv believes of one environment.

@@ -131,7 +131,8 @@ impl SimDisk {
     /// Returns every file as it is now, for looking for what must not be there.
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let content = self.content();
-        let file = |(path, at): (&PathBuf, &usize)| (path.clone(), content.files[*at].bytes.clone());
+        let file =
+            |(path, at): (&PathBuf, &usize)| (path.clone(), content.files[*at].bytes.clone());
         content.names.iter().map(file).collect()
     }
 
