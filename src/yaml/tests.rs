@@ -532,6 +532,24 @@ fn a_file_with_nothing_in_it() {
 }
 
 #[test]
+fn the_pages_of_this_layer_show_what_they_say() {
+    use crate::diag::Example;
+    let ours = Code::ALL.iter().filter(|code| (Code::E0001..=Code::E0112).contains(code));
+    for (code, example) in ours.flat_map(|code| code.examples().into_iter().map(move |e| (code, e)))
+    {
+        let found = |yaml: &str| parse(&Source::new("x", yaml)).1;
+        match example {
+            Example::Refused(case) => {
+                let codes: Vec<Code> = found(case.yaml).iter().map(|found| found.code).collect();
+                assert_eq!(codes, [*code], "{}", case.yaml);
+            }
+            Example::Mended(case) => assert!(found(case.yaml).is_empty(), "{}", case.yaml),
+            Example::Console { .. } => {}
+        }
+    }
+}
+
+#[test]
 fn an_alias_of_itself_is_refused() {
     check(
         "a: &x {b: *x}\n",

@@ -151,6 +151,33 @@ fn anchors_aliases_and_documents() {
     );
 }
 
+/// Found by the random rows of characters below.
+#[test]
+fn odd_blocks_and_anchors_settle_at_once() {
+    check(
+        "\n &a\n- x\n",
+        expect![[r#"
+        &a
+        - x
+    "#]],
+    );
+    check(
+        "a: >\n \nb: |+\n\n\n",
+        expect![[r#"
+        a: >
+        b: |+
+
+
+    "#]],
+    );
+    check(
+        "a: |",
+        expect![[r#"
+        a: |
+    "#]],
+    );
+}
+
 #[test]
 fn windows_line_ends_become_line_feeds() {
     check(
