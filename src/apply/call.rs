@@ -149,6 +149,7 @@ pub(super) fn allowed_ms(verb: &Verb, timeouts_s: &[Option<u64>; 3]) -> u64 {
 /// The provider did not answer in time: nobody knows what became of it.
 pub(super) fn timed_out(after_ms: u64) -> OpError {
     let message = format!("no answer within {} s", after_ms.div_ceil(1_000));
-    OpError::new(OpErrorClass::Unknown, message)
-        .help("apply again: what exists is found and adopted; `timeouts` in the block gives it longer")
+    OpError::new(OpErrorClass::Unknown, message).help(
+        "apply again: what exists is found and adopted; `timeouts` in the block gives it longer",
+    )
 }

@@ -28,21 +28,22 @@ mod transition;
 pub use recover::{Recovered, recover};
 
 use crate::event::Event;
-use crate::journal::{Failure, Journal, Phase, Record};
+use crate::journal::{self, Failure, Journal, JournalError, Phase, Record};
 use crate::plan::{Plan, Step, Verb};
 use crate::resolve::Scope;
 use crate::settle::{self, Facts};
+use crate::state::lease::Lease;
 use crate::state::{State, Status};
-use crate::store::StoreError;
 use crate::world::World;
 use call::{Answer, Attempt, Request};
 use dsenv_sdk::provider::{Connection, OpError, OpErrorClass, Provider};
 use dsenv_sdk::value::Map;
 use dsenv_sdk::{Addr, Term};
-use futures::future::{Either, select};
-use futures::stream::{FuturesUnordered, StreamExt};
 use futures::FutureExt;
+use futures::future::{BoxFuture, Either, select};
+use futures::stream::{FuturesUnordered, StreamExt};
 use schedule::Schedule;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -72,6 +73,9 @@ pub enum Interrupt {
     Abandon,
 }
 
+/// Takes what a provider says of a node in the middle of a call.
+pub type Watch = Arc<dyn Fn(&Addr, &str) + Send + Sync>;
+
 /// Everything that an apply works with.
 pub struct Execution<'a> {
     /// The plan's provider.
@@ -80,12 +84,16 @@ pub struct Execution<'a> {
     pub connection: Arc<dyn Connection>,
     /// The clock.
     pub world: &'a dyn World,
-    /// The journal of this operation, its lease renewed by the loop.
+    /// The journal of this operation.
     pub journal: &'a mut Journal,
+    /// The right to change this state, renewed beside the calls. Losing it ends the apply.
+    pub lease: &'a Lease,
     /// Who asks to end early.
     pub interrupt: watch::Receiver<Interrupt>,
     /// Whom to tell what happens.
     pub events: &'a mut (dyn FnMut(Event) + Send),
+    /// Takes what a provider says in the middle of a call, from whichever thread it runs on.
+    pub watch: Watch,
     /// How many calls run at once.
     pub parallelism: usize,
     /// What is done after a step failed.
@@ -118,7 +126,7 @@ pub struct Outcome {
     /// Whether somebody asked to end early.
     pub interrupted: bool,
     /// Why the journal could not be written, when that ended it.
-    pub halted: Option<Arc<StoreError>>,
+    pub halted: Option<Arc<JournalError>>,
 }
 
 impl Outcome {
@@ -133,7 +141,11 @@ impl Outcome {
 
 /// Obeys the plan. `state` is what the plan was made for, and afterwards what is believed then; the
 /// caller writes it, whatever the outcome.
-pub async fn execute(plan: &Plan, state: &mut State, execution: Execution<'_>) -> Outcome {
+pub async fn execute<'a>(
+    plan: &'a Plan,
+    state: &'a mut State,
+    execution: Execution<'a>,
+) -> Outcome {
     let schedule = Schedule::new(&plan.steps);
     let mut run = Run {
         plan,
@@ -170,19 +182,25 @@ struct Run<'a> {
     outcome: Outcome,
 }
 
-/// What answers in the loop.
+/// What is heard in the loop.
 enum Heard {
     Answer(u32, Answer),
     Interrupt,
-    Heartbeat,
+    LeaseLost(JournalError),
 }
 
-type Calls<'a> = FuturesUnordered<futures::future::BoxFuture<'a, (u32, Answer)>>;
+type Calls<'a> = FuturesUnordered<BoxFuture<'a, (u32, Answer)>>;
+
+/// What is waited for beside the calls: somebody's wish to stop, or the loss of the lease.
+type Aside<'a> = FuturesUnordered<BoxFuture<'a, Heard>>;
 
 impl<'a> Run<'a> {
     async fn go(&mut self) {
         let mut calls: Calls<'a> = FuturesUnordered::new();
-        let mut heartbeat_ms = self.now_ms();
+        let lease = self.execution.lease;
+        let kept = async move { Heard::LeaseLost(JournalError::Lease(lease.keep().await)) };
+        let aside: Aside<'a> = FuturesUnordered::from_iter([kept.boxed(), self.wish()]);
+        let mut aside = aside;
         loop {
             let begun = self.begin_ready(calls.len());
             if !self.commit() {
@@ -202,7 +220,7 @@ impl<'a> Run<'a> {
                 }
                 continue;
             }
-            match self.listen(&mut calls, &mut heartbeat_ms).await {
+            match listen(&mut calls, &mut aside).await {
                 Heard::Answer(number, answer) => {
                     self.take_in(number, answer, &mut calls);
                     // Whatever else has answered shares the next write.
@@ -218,8 +236,9 @@ impl<'a> Run<'a> {
                     self.outcome.interrupted = true;
                     let in_flight = calls.len();
                     (self.execution.events)(Event::Interrupted { in_flight });
+                    aside.push(self.wish());
                 }
-                Heard::Heartbeat => {}
+                Heard::LeaseLost(error) => self.outcome.halted = Some(Arc::new(error)),
             }
         }
         self.skip_the_rest();
@@ -241,40 +260,19 @@ impl<'a> Run<'a> {
             || failed && self.execution.on_error == OnError::Stop
     }
 
-    /// Waits for an answer, for somebody's wish to stop, or for the time to renew the lease.
-    async fn listen(&mut self, calls: &mut Calls<'a>, heartbeat_ms: &mut u64) -> Heard {
-        let interval_ms = self.execution.journal.renew_every_ms();
-        let due_ms = (*heartbeat_ms + interval_ms).saturating_sub(self.now_ms());
-        let world = self.execution.world;
+    /// Ends when somebody asks for more than was asked so far.
+    fn wish(&self) -> BoxFuture<'a, Heard> {
         let mut interrupt = self.execution.interrupt.clone();
-        interrupt.mark_unchanged();
-        let seen = *interrupt.borrow();
-        if seen != Interrupt::None && !self.outcome.interrupted {
-            return Heard::Interrupt;
-        }
-        let wish = async {
-            // A sender that is gone will never ask: then only the calls matter.
-            if interrupt.changed().await.is_err() {
+        let known = if self.outcome.interrupted { self.interrupt() } else { Interrupt::None };
+        async move {
+            // A sender that is gone will never ask.
+            let gone = interrupt.wait_for(|wish| *wish > known).await.is_err();
+            if gone {
                 futures::future::pending::<()>().await;
             }
-        };
-        let heard = {
-            let beat = world.sleep(due_ms);
-            let other = select(Box::pin(wish), beat);
-            match select(calls.next(), other).await {
-                Either::Left((Some((number, answer)), _)) => Heard::Answer(number, answer),
-                Either::Left((None, _)) => unreachable!("there are calls under way"),
-                Either::Right((Either::Left(_), _)) => Heard::Interrupt,
-                Either::Right((Either::Right(_), _)) => Heard::Heartbeat,
-            }
-        };
-        if matches!(heard, Heard::Heartbeat) || self.now_ms() >= *heartbeat_ms + interval_ms {
-            *heartbeat_ms = self.now_ms();
-            if let Err(error) = self.execution.journal.renew() {
-                self.outcome.halted = Some(Arc::new(error));
-            }
+            Heard::Interrupt
         }
-        heard
+        .boxed()
     }
 
     /// Writes what is protected, before anything else is begun.
@@ -283,8 +281,8 @@ impl<'a> Run<'a> {
             return;
         }
         self.state.protected.extend(self.plan.protect.iter().cloned());
-        let record = Record::Protected(self.state.protected.clone());
-        self.execution.journal.append(&record);
+        let record = Record::Protected(Cow::Borrowed(&self.state.protected));
+        append(self.execution.journal, &record, &mut self.outcome);
     }
 
     /// Begins as many steps as may run, longest chain first. Steps that need no call end here.
@@ -340,9 +338,10 @@ impl<'a> Run<'a> {
             let name = self.execution.provider.name();
             invalid(format!("provider `{name}` has no `{}` in this version", facts.ty))
         })?;
-        let request = transition::request(self.state, step, ty, known).ok_or_else(|| {
-            invalid("the state has no such object, although the plan says so".to_owned())
-        })?;
+        let request = transition::request(self.state, step, ty, known, &self.execution.watch)
+            .ok_or_else(|| {
+                invalid("the state has no such object, although the plan says so".to_owned())
+            })?;
         Ok(Prepared::Call(request))
     }
 
@@ -368,7 +367,7 @@ impl<'a> Run<'a> {
         number: u32,
         request: Request,
         pause_ms: u64,
-    ) -> futures::future::BoxFuture<'a, (u32, Answer)> {
+    ) -> BoxFuture<'a, (u32, Answer)> {
         let world = self.execution.world;
         let connection = self.execution.connection.clone();
         let left_ms = self.running[&number].deadline_ms.saturating_sub(self.now_ms());
@@ -460,14 +459,7 @@ impl<'a> Run<'a> {
         let step = &self.plan.steps[number as usize];
         let verb = verb_name(&step.verb);
         transition::failed(self.plan, self.state, step, &error);
-        let failure = Failure {
-            class: error.class.name().to_owned(),
-            message: error.message.clone(),
-            causes: error.causes.clone(),
-            help: error.help.clone(),
-            request_id: error.request_id.clone(),
-        };
-        self.record(number, step, Phase::Failed, Some(failure));
+        self.record(number, step, Phase::Failed, Some(Failure::from(&error)));
         self.running.remove(&number);
         for skipped in self.schedule.failed(number) {
             let addr = self.plan.steps[skipped as usize].addr.clone();
@@ -487,15 +479,15 @@ impl<'a> Run<'a> {
     }
 
     fn record(&mut self, number: u32, step: &Step, phase: Phase, failure: Option<Failure>) {
-        let record = Record::Step {
+        let record = Record::Step(journal::Step {
+            phase,
             step: number,
             addr: step.addr.clone(),
-            phase,
-            resource: self.state.resources.get(&step.addr).cloned(),
+            resource: self.state.resources.get(&step.addr).map(Cow::Borrowed),
             failure,
             at: self.execution.world.now(),
-        };
-        self.execution.journal.append(&record);
+        });
+        append(self.execution.journal, &record, &mut self.outcome);
     }
 
     /// Makes this turn's records durable, then says what happened. `false` when it could not.
@@ -553,9 +545,30 @@ impl<'a> Run<'a> {
         }
         if outputs != self.state.outputs {
             self.state.outputs = outputs;
-            self.execution.journal.append(&Record::Outputs(self.state.outputs.clone()));
+            let record = Record::Outputs(Cow::Borrowed(&self.state.outputs));
+            append(self.execution.journal, &record, &mut self.outcome);
             self.commit();
         }
+    }
+}
+
+/// Waits for an answer, or for something beside the calls.
+async fn listen<'a>(calls: &mut Calls<'a>, aside: &mut Aside<'a>) -> Heard {
+    match select(calls.next(), aside.next()).await {
+        Either::Left((Some((number, answer)), _)) => Heard::Answer(number, answer),
+        Either::Left((None, _)) => unreachable!("there are calls under way"),
+        Either::Right((Some(heard), _)) => heard,
+        Either::Right((None, _)) => {
+            unreachable!("the lease is kept for as long as there are calls")
+        }
+    }
+}
+
+/// Takes a record into the journal's memory. A record that has no form as text ends the apply: what
+/// cannot be recorded must not be done.
+fn append(journal: &mut Journal, record: &Record<'_>, outcome: &mut Outcome) {
+    if let Err(error) = journal.append(std::slice::from_ref(record)) {
+        outcome.halted = Some(Arc::new(error));
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every function changes the entry of one address and nothing else; the journal's record carries
 //! that entry whole, so replaying the journal cannot come to anything different.
 
+use super::Watch;
 use super::call::{Request, What};
 use crate::plan::{NodeFacts, Plan, Step, Verb};
 use crate::refresh::prior;
@@ -18,6 +19,7 @@ pub(super) fn request(
     step: &Step,
     ty: &'static NativeType,
     args: Map,
+    watch: &Watch,
 ) -> Option<Request> {
     let addr = &step.addr;
     let object = match &step.verb {
@@ -51,7 +53,9 @@ pub(super) fn request(
         }
         _ => return None,
     };
-    Some(Request { addr: addr.clone(), ty, token, args, what, watch: Arc::new(|_| {}) })
+    let (watch, watched) = (watch.clone(), addr.clone());
+    let watch = Arc::new(move |text: &str| watch(&watched, text));
+    Some(Request { addr: addr.clone(), ty, token, args, what, watch })
 }
 
 fn find(resource: &Resource, generation: u64) -> Option<&Object> {
@@ -69,9 +73,11 @@ pub(super) fn begin(plan: &Plan, state: &mut State, step: &Step, request: &Reque
     let facts = &plan.nodes[&step.addr];
     match &step.verb {
         Verb::Create { generation, .. } => {
-            let resource =
-                state.resources.entry(step.addr.clone()).or_insert_with(|| new_resource(facts));
-            assert!(*generation > resource.generation, "a generation is used once");
+            assert_eq!(*generation, state.next_generation(&step.addr), "a generation is used once");
+            if !state.resources.contains_key(&step.addr) {
+                state.put(step.addr.clone(), new_resource(facts));
+            }
+            let resource = state.resources.get_mut(&step.addr).expect("it was just put");
             resource.generation = *generation;
             resource.deposed.extend(resource.current.take());
             resource.current = Some(Object {
@@ -184,10 +190,13 @@ fn drop_if_empty(plan: &Plan, state: &mut State, step: &Step) {
     };
     let empty = resource.current.is_none() && resource.deposed.is_empty();
     let replaced = matches!(step.verb, Verb::Delete { .. })
-        && plan.changes.iter().any(|c| c.addr == step.addr && c.action == crate::diff::Action::Replace)
+        && plan
+            .changes
+            .iter()
+            .any(|c| c.addr == step.addr && c.action == crate::diff::Action::Replace)
         && plan.steps.iter().any(created);
     if empty && !replaced {
-        state.resources.remove(&step.addr);
+        state.remove(&step.addr);
     }
 }
 
@@ -261,7 +270,7 @@ fn drop_if_new(plan: &Plan, state: &mut State, step: &Step) {
     let change = plan.changes.iter().find(|change| change.addr == step.addr);
     let new = change.is_some_and(|change| change.action == crate::diff::Action::Create);
     if new && resource.current.is_none() && resource.deposed.is_empty() {
-        state.resources.remove(&step.addr);
+        state.remove(&step.addr);
     }
 }
 
@@ -269,7 +278,7 @@ fn drop_if_new(plan: &Plan, state: &mut State, step: &Step) {
 pub(super) fn settle_without_call(plan: &Plan, state: &mut State, step: &Step) {
     match &step.verb {
         Verb::Forget => {
-            state.resources.remove(&step.addr);
+            state.remove(&step.addr);
         }
         Verb::Record { observed } => {
             let Some(resource) = state.resources.get_mut(&step.addr) else { return };
