@@ -15,6 +15,27 @@ pub enum Event {
         /// How many steps the plan has.
         steps: usize,
     },
+    /// Something that the lock lacks is being pinned; the network may be used.
+    Locking {
+        /// The resource that wants it.
+        addr: Addr,
+        /// What it is: `python packages`.
+        what: &'static str,
+    },
+    /// The lock was written.
+    Locked {
+        /// How many pins are new.
+        pins: usize,
+        /// The file.
+        path: String,
+    },
+    /// The run before this one did not come to its end.
+    Recovering {
+        /// Its operation.
+        operation: String,
+        /// Its command.
+        command: String,
+    },
     /// An object of an interrupted run was found and taken over.
     Adopted {
         /// The node.
