@@ -1,0 +1,5 @@
+//! The fake cloud held to its own rules: each strictness has a test that fails without it.
+
+mod client;
+mod conformance;
+mod strictness;
