@@ -21,7 +21,7 @@
 //! | `rules` | what the cloud refuses |
 //! | [`fault`] | injected faults, by script and by seed |
 //! | [`calls`] | the call log |
-//! | `loopback` | the same cloud as a process of its own, or a thread of the test |
+//! | [`loopback`], `wire` | the same cloud as a process of its own, or a thread of the test |
 //!
 //! What must not be here: a clock or a random source (time is the test's, chance comes from a
 //! seed), a canned answer, kindness.
@@ -30,17 +30,19 @@ pub mod calls;
 pub mod cloud;
 mod computed;
 pub mod fault;
-mod loopback;
+pub mod loopback;
 pub mod lower;
 pub mod native;
 pub mod provider;
 mod request;
 mod rules;
+mod wire;
 mod world;
 
 pub use calls::{Call, Outcome, Verb};
 pub use cloud::{CrashHook, FakeCloud, Sleeper};
 pub use fault::{CallMatch, Fault, Seeded, What, When};
+pub use loopback::Loopback;
 pub use lower::Values;
 pub use provider::{ENDPOINT_VARIABLE, FakeProvider};
 pub use world::{Object, Stage};

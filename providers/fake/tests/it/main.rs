@@ -2,4 +2,7 @@
 
 mod client;
 mod conformance;
+mod faults;
+mod loopback;
+mod lowering;
 mod strictness;
