@@ -191,7 +191,7 @@ impl FakeCloud {
     /// there is no such object.
     pub fn edit(&self, remote_id: &str, edit: impl FnOnce(&mut Map)) {
         let mut inner = self.inner();
-        edit(&mut inner.world.objects.get_mut(remote_id).expect("the object exists").args);
+        inner.world.change_args(remote_id, edit);
         inner.world.settle_attributes(remote_id);
     }
 
@@ -204,7 +204,7 @@ impl FakeCloud {
     /// Deletes an object behind the engine's back, also one that is in use. Panics when there is
     /// no such object.
     pub fn delete_out_of_band(&self, remote_id: &str) {
-        self.inner().world.objects.remove(remote_id).expect("the object exists");
+        self.inner().world.remove(remote_id).expect("the object exists");
     }
 
     /// Puts a ready object there that nobody owns, for imports, and returns its id.

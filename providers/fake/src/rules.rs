@@ -146,15 +146,8 @@ pub(crate) fn check_update(object: &Object, args: &Map) -> Result<(), OpError> {
 
 /// Refuses to delete what something still refers to, be it on its way out itself.
 pub(crate) fn check_unused(world: &World, remote_id: &str) -> Result<(), OpError> {
-    let user = world
-        .objects
-        .values()
-        .find(|other| other.remote_id != remote_id && references(&other.args).contains(remote_id));
-    match user {
-        Some(user) => {
-            let message = format!("{remote_id} is in use by {}", user.remote_id);
-            refuse(OpErrorClass::InUse, message)
-        }
+    match world.user_of(remote_id) {
+        Some(user) => refuse(OpErrorClass::InUse, format!("{remote_id} is in use by {user}")),
         None => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use dsenv_sdk::provider::{
 };
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,8 @@ struct Operation {
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) objects: BTreeMap<String, Object>,
+    /// Who refers to what, as (what, who): a delete among 10,000 objects must not read them all.
+    users: BTreeSet<(String, String)>,
     /// Last copies of data, by their place, with what they are copies of.
     pub(crate) snapshots: BTreeMap<String, Object>,
     /// What each token made, for ever: a token is used once.
@@ -119,6 +121,7 @@ impl World {
                 stale_find: false,
             },
             objects: BTreeMap::new(),
+            users: BTreeSet::new(),
             snapshots: BTreeMap::new(),
             tokens: BTreeMap::new(),
             operations: BTreeMap::new(),
@@ -184,6 +187,9 @@ impl World {
 
     fn find(&self, ty: &'static NativeType, token: &Token) -> Option<Found> {
         let object = self.objects.get(self.tokens.get(token)?)?;
+        if object.token.as_ref() != Some(token) {
+            return None;
+        }
         let hidden = self.settings.stale_find && matches!(object.stale, Some((_, None)));
         if object.ty.name != ty.name || hidden {
             return None;
@@ -253,6 +259,10 @@ impl World {
             let message = format!("the token {token} made {made}, which is gone");
             return Err(OpError::new(OpErrorClass::Conflict, message));
         };
+        if object.token.as_ref() != Some(token) {
+            let message = format!("the token {token} made {made}, which was claimed since");
+            return Err(OpError::new(OpErrorClass::Conflict, message));
+        }
         if object.ty.name != ty.name || object.created_with != *args {
             let message = format!("the token {token} made {made} with other arguments");
             return Err(OpError::new(OpErrorClass::Conflict, message));
@@ -296,8 +306,8 @@ impl World {
         let changed = object.args != *args;
         let as_it_was = observe(object);
         let stale_reads = self.settings.stale_reads;
+        self.change_args(remote_id, |now| *now = args.clone());
         let object = self.object_mut(remote_id);
-        object.args = args.clone();
         object.addr = Some(addr.clone());
         object.stale = (stale_reads > 0).then_some((stale_reads, Some(as_it_was)));
         Ok((self.begin(Verb::Update, remote_id), changed))
@@ -393,7 +403,7 @@ impl World {
     /// Makes a change final: the object is ready, or gone.
     fn finish(&mut self, verb: Verb, remote_id: &str) -> Option<Observed> {
         if verb == Verb::Delete {
-            self.objects.remove(remote_id);
+            self.remove(remote_id);
             return None;
         }
         self.object_mut(remote_id).stage = Stage::Ready;
@@ -427,9 +437,8 @@ impl World {
         let changed = object.token.as_ref() != Some(token) || object.addr.as_ref() != Some(addr);
         object.owner = Some(owner.clone());
         object.addr = Some(addr.clone());
-        if let Some(old) = object.token.replace(token.clone()) {
-            self.tokens.remove(&old);
-        }
+        // The old token stays known, so that it can never make a second object.
+        object.token = Some(token.clone());
         self.tokens.insert(token.clone(), remote_id.to_owned());
         Ok((Reply::Nothing, changed))
     }
@@ -490,8 +499,37 @@ impl World {
             created_with: args.clone(),
             stale: None,
         };
+        self.users.extend(uses(&object));
         self.objects.insert(remote_id.clone(), object);
         remote_id
+    }
+
+    /// Takes an object away, whoever uses it; `None` when it is not there.
+    pub(crate) fn remove(&mut self, remote_id: &str) -> Option<Object> {
+        let object = self.objects.remove(remote_id)?;
+        for pair in uses(&object) {
+            self.users.remove(&pair);
+        }
+        Some(object)
+    }
+
+    /// Changes an object's arguments, without any rule. Panics when it is not there.
+    pub(crate) fn change_args(&mut self, remote_id: &str, change: impl FnOnce(&mut Map)) {
+        let object = self.objects.get_mut(remote_id).expect("the object exists");
+        let before = uses(object);
+        change(&mut object.args);
+        let after = uses(object);
+        for pair in &before {
+            self.users.remove(pair);
+        }
+        self.users.extend(after);
+    }
+
+    /// Returns one of the objects that refer to this one, other than itself.
+    pub(crate) fn user_of(&self, remote_id: &str) -> Option<&str> {
+        let from = (remote_id.to_owned(), String::new());
+        let users = self.users.range(from..).take_while(|(target, _)| target == remote_id);
+        users.map(|(_, user)| user.as_str()).find(|user| *user != remote_id)
     }
 
     /// Makes an object ready, as after a creation that nobody saw.
@@ -510,6 +548,13 @@ impl World {
         object.attributes = attributes.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         object.attributes.insert("id".to_owned(), Value::text(remote_id));
     }
+}
+
+/// Lists what an object refers to, as (what, itself).
+fn uses(object: &Object) -> Vec<(String, String)> {
+    let user = object.remote_id.as_str();
+    let ids = rules::references(&object.args).into_iter();
+    ids.map(|target| (target.to_owned(), user.to_owned())).collect()
 }
 
 /// Shows an object as the cloud tells of it: a secret argument is never shown.

@@ -343,3 +343,73 @@ async fn deleting_takes_its_time_where_the_cloud_takes_it() {
     assert_eq!(client.finish("fake.database", &deletion).await, None);
     assert_eq!(client.read("fake.database", "d", &made).await, None);
 }
+
+#[tokio::test]
+async fn an_update_to_what_is_there_already_changes_nothing() {
+    let client = client().await;
+    let object = done(client.create("fake.object", "a", &input("x")).await);
+    done(client.update("fake.object", "a", &object, &input("x")).await);
+    assert_eq!(client.cloud.changes(), ["create a"]);
+    assert_eq!(client.cloud.mutating_calls().len(), 2);
+}
+
+#[tokio::test]
+async fn an_object_that_moved_carries_its_new_address() {
+    let client = client().await;
+    let object = done(client.create("fake.object", "a", &input("x")).await);
+    let prior = prior("a", &object);
+    let update = dsenv_sdk::provider::Update {
+        addr: &addr("b"),
+        ty: ty("fake.object"),
+        prior: &prior,
+        prior_args: &input("x"),
+        args: &input("y"),
+        watch: &|_| {},
+    };
+    client.connection.update(update).await.expect("an update");
+    assert_eq!(client.cloud.object_at("b").expect("it moved").remote_id, object.remote_id);
+    assert!(client.cloud.object_at("a").is_none());
+}
+
+#[tokio::test]
+async fn a_claim_takes_nothing_from_others_and_retires_the_old_token() {
+    let cloud = FakeCloud::new();
+    let (mine, other) = (client_of(&cloud, "bp").await, client_of(&cloud, "other").await);
+    let object = done(mine.create("fake.object", "a", &input("x")).await);
+    let (id, at, new) = (object.remote_id.as_str(), addr("b"), token("b", 1));
+    let theft = other.connection.claim(ty("fake.object"), &at, &new, id).await;
+    assert_eq!(class(&theft), "denied");
+    mine.connection.claim(ty("fake.object"), &at, &new, id).await.expect("a claim");
+    let old = mine.connection.find(ty("fake.object"), &token("a", 1)).await.expect("a find");
+    assert_eq!(old, None);
+    assert_eq!(class(&mine.create("fake.object", "a", &input("x")).await), "conflict");
+    assert_eq!(cloud.objects().len(), 1);
+}
+
+#[tokio::test]
+async fn polling_what_is_over_does_not_finish_what_came_later() {
+    let client = client().await;
+    let mut args = valid_args(&client, "fake.database").await;
+    let creation = accepted(client.create("fake.database", "d", &args).await);
+    let database = client.finish("fake.database", &creation).await.expect("a database");
+    args.insert("size".to_owned(), "large".into());
+    accepted(client.update("fake.database", "d", &database, &args).await);
+    client.finish("fake.database", &creation).await.expect("it is still there");
+    let stage = client.cloud.object_at("d").expect("one").stage;
+    assert!(matches!(stage, Stage::Updating { .. }), "{stage:?}");
+}
+
+#[tokio::test]
+async fn use_ends_with_an_update_that_no_longer_refers() {
+    let client = client().await;
+    let first = done(client.create("fake.object", "a", &input("x")).await);
+    let second = done(client.create("fake.object", "b", &input(&first.remote_id)).await);
+    assert_eq!(class(&client.delete("fake.object", "a", &first).await), "in_use");
+    done(client.update("fake.object", "b", &second, &input("free")).await);
+    client.cloud.edit(&second.remote_id, |args| {
+        args.insert("input".to_owned(), first.remote_id.clone().into());
+    });
+    assert_eq!(class(&client.delete("fake.object", "a", &first).await), "in_use");
+    client.cloud.delete_out_of_band(&second.remote_id);
+    client.delete("fake.object", "a", &first).await.expect("a delete");
+}
