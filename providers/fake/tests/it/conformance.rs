@@ -65,6 +65,30 @@ async fn every_type_lives_its_life() {
 }
 
 #[tokio::test]
+async fn every_type_with_something_to_change_is_changed_in_place() {
+    for native in native::TYPES {
+        let client = client().await;
+        let before = valid_args(&client, native.name).await;
+        let mut after = before.clone();
+        let (name, value) = match native.name {
+            "dsenv.secret" | "fake.secret" | "fake.network" => continue,
+            "fake.bucket" => ("versioning", Value::Bool(false)),
+            "fake.bucket_grant" | "fake.database_grant" => ("right", "read".into()),
+            "fake.database" => ("version", "19".into()),
+            "fake.machine" => ("cpus", "4+".into()),
+            "fake.pool" => ("members", Value::List(Vec::new())),
+            "fake.software" => ("lock", "z".into()),
+            _ => ("input", Value::Int(2)),
+        };
+        after.insert(name.to_owned(), value);
+        let connection = &*client.connection;
+        let wrong =
+            conformance::update(connection, native, &addr("subject"), &before, &after).await;
+        assert_eq!(wrong, Vec::<String>::new(), "{}", native.name);
+    }
+}
+
+#[tokio::test]
 async fn attributes_of_each_kind_are_those_of_its_main_node() {
     for (kind, native) in [
         ("bucket", "fake.bucket"),
