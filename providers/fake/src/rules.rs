@@ -4,6 +4,7 @@ use crate::native;
 use crate::world::{Object, Stage, World};
 use dsenv_sdk::provider::{OpError, OpErrorClass, Owner};
 use dsenv_sdk::schema::{NativeType, OnChange, Presence};
+use dsenv_sdk::self_facts::SelfFacts;
 use dsenv_sdk::term::Term;
 use dsenv_sdk::value::{Map, Value};
 use std::collections::BTreeSet;
@@ -69,6 +70,38 @@ pub(crate) fn check_args(ty: &'static NativeType, args: &Map) -> Result<(), OpEr
         if field.presence == Presence::Required && !args.contains_key(field.name) {
             let message = format!("{} needs the argument `{}`", ty.name, field.name);
             return refuse(OpErrorClass::Invalid, message);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a machine whose services could not be started: a `${…}` in a command or variable that
+/// does not stand for something the machine knows of itself should have been settled before.
+pub(crate) fn check_workload(ty: &NativeType, args: &Map) -> Result<(), OpError> {
+    let entries = |name: &str| args.get(name).and_then(Value::as_map).cloned().unwrap_or_default();
+    if ty.name != native::MACHINE.name {
+        return Ok(());
+    }
+    let workload = entries("workload");
+    let port = |(name, service): (&String, &Value)| {
+        let port = service.step("port").and_then(Value::as_int)?;
+        Some((name.clone(), u16::try_from(port).ok()?))
+    };
+    let facts = SelfFacts {
+        address: "10.0.0.1".to_owned(),
+        name: "machine".to_owned(),
+        index: 0,
+        ports: workload.iter().filter_map(port).collect(),
+    };
+    let mut templates: Vec<Value> = entries("environment").into_values().collect();
+    for service in workload.values() {
+        templates.extend(service.step("run").cloned());
+        let own = service.step("environment").and_then(Value::as_map);
+        templates.extend(own.into_iter().flat_map(Map::values).cloned());
+    }
+    for template in &templates {
+        if let Err(problem) = facts.fill_value(template) {
+            return refuse(OpErrorClass::Invalid, format!("in a service: {problem}"));
         }
     }
     Ok(())

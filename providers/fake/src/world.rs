@@ -228,6 +228,7 @@ impl World {
         half_way: bool,
     ) -> Acted {
         rules::check_args(ty, args)?;
+        rules::check_workload(ty, args)?;
         rules::check_references(self, ty, args)?;
         rules::check_name(self, ty, args)?;
         rules::check_quota(self, ty)?;
@@ -301,6 +302,7 @@ impl World {
             }
         }
         rules::check_args(ty, args)?;
+        rules::check_workload(ty, args)?;
         rules::check_update(object, args)?;
         rules::check_references(self, ty, args)?;
         let changed = object.args != *args;

@@ -413,3 +413,20 @@ async fn use_ends_with_an_update_that_no_longer_refers() {
     client.cloud.delete_out_of_band(&second.remote_id);
     client.delete("fake.object", "a", &first).await.expect("a delete");
 }
+
+#[tokio::test]
+async fn a_machine_is_given_nothing_that_it_cannot_settle_itself() {
+    let client = client().await;
+    let machine = |run: &str, variable: &str| {
+        let service = Value::Map(args([("run", run.into()), ("port", Value::Int(80))]));
+        let workload = Value::Map(args([("web", service)]));
+        let environment = Value::Map(args([("V", variable.into())]));
+        args([("workload", workload), ("environment", environment)])
+    };
+    let fine = machine("serve ${self.address}:${self.ports.web} $${HOME}", "${self.name}");
+    let made = done(client.create("fake.machine", "a", &fine).await);
+    for wrong in [machine("serve ${db.host}", "x"), machine("serve", "${self.ports.db}")] {
+        assert_eq!(class(&client.create("fake.machine", "b", &wrong).await), "invalid");
+        assert_eq!(class(&client.update("fake.machine", "a", &made, &wrong).await), "invalid");
+    }
+}
