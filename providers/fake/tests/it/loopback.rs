@@ -4,8 +4,8 @@ use crate::client::{Client, addr, args, class, done, input, setup, token, ty};
 use crate::conformance::valid_args;
 use dsenv_fake::{CallMatch, FakeCloud, FakeProvider, Loopback, Verb, What, When, native};
 use dsenv_sdk::conformance;
-use dsenv_sdk::provider::{Provider, Want};
-use dsenv_sdk::value::Value;
+use dsenv_sdk::provider::{DataFate, Provider, Want};
+use dsenv_sdk::value::{Map, Value};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -52,6 +52,9 @@ async fn every_call_passes_the_wire() {
     assert_eq!(pinned, connection.pin(&want, &|_| {}).await.expect("a pin"));
     assert_eq!(pinned.step("need"), Some(&need));
     assert_eq!(class(&connection.close_environment().await), "in_use");
+    let bucket = client.made("fake.bucket", "l", &Map::new()).await;
+    let kept = client.delete_keeping("fake.bucket", "l", &bucket, DataFate::Snapshot).await;
+    assert_eq!((class(&kept), cloud.snapshots().len()), ("ok", 1));
 }
 
 #[tokio::test]

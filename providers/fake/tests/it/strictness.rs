@@ -406,12 +406,27 @@ async fn use_ends_with_an_update_that_no_longer_refers() {
     let second = done(client.create("fake.object", "b", &input(&first.remote_id)).await);
     assert_eq!(class(&client.delete("fake.object", "a", &first).await), "in_use");
     done(client.update("fake.object", "b", &second, &input("free")).await);
+    client.delete("fake.object", "a", &first).await.expect("a delete");
+    let first = client.create_with("fake.object", "a", &token("a", 2), &input("x")).await;
+    let first = done(first);
     client.cloud.edit(&second.remote_id, |args| {
         args.insert("input".to_owned(), first.remote_id.clone().into());
     });
-    assert_eq!(class(&client.delete("fake.object", "a", &first).await), "in_use");
+    let delete_again = || async {
+        let again = dsenv_sdk::provider::Prior { token: token("a", 2), ..prior("a", &first) };
+        let delete = dsenv_sdk::provider::Delete {
+            addr: &addr("a"),
+            ty: ty("fake.object"),
+            prior: &again,
+            prior_args: &Map::new(),
+            data: DataFate::Delete,
+            watch: &|_| {},
+        };
+        client.connection.delete(delete).await
+    };
+    assert_eq!(class(&delete_again().await), "in_use");
     client.cloud.delete_out_of_band(&second.remote_id);
-    client.delete("fake.object", "a", &first).await.expect("a delete");
+    assert_eq!(class(&delete_again().await), "ok");
 }
 
 #[tokio::test]
