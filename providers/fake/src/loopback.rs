@@ -83,10 +83,11 @@ impl Drop for Loopback {
 }
 
 async fn accept(listener: TcpListener, cloud: Arc<FakeCloud>) {
-    // A socket that fails to be accepted was given up by its caller.
     loop {
-        if let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, cloud.clone()));
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(answer(stream, cloud.clone()))),
+            // Given up by its caller, or no descriptor is free until a call that runs has ended.
+            Err(_) => tokio::task::yield_now().await,
         }
     }
 }
