@@ -28,7 +28,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The version that plans are bound to.
-pub const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(super) const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where a blueprint is, and what surrounds it.
 #[derive(Clone)]
