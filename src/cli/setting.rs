@@ -4,6 +4,7 @@ use super::{Exit, General, terminal};
 use crate::diag::{Code, Diagnostic, Findings, Source, render, wire};
 use crate::drive::{Compiled, Front, Problem, Request, Site};
 use crate::registry::Registry;
+use crate::report::style::{Detail, Style};
 use crate::resolve::InputSource;
 use crate::world::World;
 use crate::world::real::RealWorld;
@@ -157,6 +158,17 @@ impl Setting {
         } else {
             terminal::out(&text());
         }
+    }
+
+    /// How text may look here.
+    pub(super) fn style(&self, full: bool) -> Style {
+        let detail = if full { Detail::Full } else { Detail::Brief };
+        let color = if self.colour && terminal::out_is_terminal() {
+            render::Color::On
+        } else {
+            render::Color::Off
+        };
+        Style { color, width: self.width, detail }
     }
 
     /// Prints a remark, unless asked to be quiet.
