@@ -609,3 +609,6 @@ fn describe(error: &StoreError) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
