@@ -148,7 +148,10 @@ async fn a_read_only_folder_can_be_read_and_says_so_when_written() {
     assert_eq!(load(&store).expect("read").state.serial, 1);
     assert_eq!(store.read_history().expect("read").operations.len(), 1);
     let error = describe(&store.acquire("apply", 0).await.expect_err("read-only"));
-    assert!(error.contains("/p/.dsenv/bench/dev/lock.guard") && error.contains("read-only"), "{error}");
+    assert!(
+        error.contains("/p/.dsenv/bench/dev/lock.guard") && error.contains("read-only"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

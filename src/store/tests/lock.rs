@@ -17,7 +17,9 @@ async fn the_second_waits_and_then_names_the_first() {
     let error = second.acquire("destroy", 3_000).await.expect_err("held");
     assert_eq!(began.elapsed().as_millis(), 3_000);
     let text = error.to_string();
-    for part in ["`tester` on `h1` (process 2)", "for `apply` since 2026-01-01T00:00:00Z", "waited 3000 ms"] {
+    for part in
+        ["`tester` on `h1` (process 2)", "for `apply` since 2026-01-01T00:00:00Z", "waited 3000 ms"]
+    {
         assert!(text.contains(part), "{text}");
     }
     lease.release().expect("mine");

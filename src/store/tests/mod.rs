@@ -22,9 +22,7 @@ pub(super) const SENTINEL: &str = "hunter2-sentinel";
 
 pub(super) fn identity_text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| {
-        age::x25519::Identity::generate().to_string().expose_secret().to_owned()
-    })
+    TEXT.get_or_init(|| age::x25519::Identity::generate().to_string().expose_secret().to_owned())
 }
 
 pub(super) fn identity() -> Identity {
@@ -85,12 +83,20 @@ pub(super) fn step(
 ) -> Result<(), JournalError> {
     let addr = addr(name);
     let status = if phase == Phase::Begin { Status::Creating } else { Status::Ready };
-    let mut entry = resource(&State { resources: Default::default(), ..state.clone() }, &addr, status);
+    let mut entry =
+        resource(&State { resources: Default::default(), ..state.clone() }, &addr, status);
     entry.generation = entry.generation.max(1);
     state.put(addr.clone(), entry);
     let at = jiff::Timestamp::UNIX_EPOCH;
     let resource = Some(Cow::Borrowed(&state.resources[&addr]));
-    journal.append(&[Record::Step(Step { phase, step: 0, addr: addr.clone(), resource, failure: None, at })])
+    journal.append(&[Record::Step(Step {
+        phase,
+        step: 0,
+        addr: addr.clone(),
+        resource,
+        failure: None,
+        at,
+    })])
 }
 
 /// One whole apply that creates `name`.
@@ -126,10 +132,12 @@ async fn what_was_applied_is_loaded_and_has_a_history() {
     let loaded = load(&store).expect("loaded");
     assert_eq!(loaded.state.resources.len(), 3);
     assert!(loaded.leftover.is_none() && !loaded.is_new());
-    let password = &loaded.state.resources[&addr("a")].current.as_ref().expect("made").args["password"];
+    let password =
+        &loaded.state.resources[&addr("a")].current.as_ref().expect("made").args["password"];
     assert_eq!(password.expose_text(), Some(SENTINEL));
     let history = store.read_history().expect("read");
-    let serials: Vec<_> = history.operations.iter().map(|o| (o.serial_before, o.serial_after)).collect();
+    let serials: Vec<_> =
+        history.operations.iter().map(|o| (o.serial_before, o.serial_after)).collect();
     assert_eq!(serials, [(0, 1), (1, 2), (2, 3)]);
     assert_eq!(history.operations[2].parent.as_ref(), Some(&history.operations[1].id));
     let kept: Vec<_> = history.generations.iter().map(|generation| generation.serial).collect();
@@ -143,7 +151,8 @@ async fn a_sentinel_secret_stands_in_no_file() {
     apply(&store, "a").await.expect("applied");
     let lease = store.acquire("apply", 0).await.expect("free");
     let loaded = store.establish(&lease, &identity()).expect("sound");
-    let aside = store.write_aside(&loaded.state, &loaded.vault().expect("open"), Path::new("/tmp/x"));
+    let aside =
+        store.write_aside(&loaded.state, &loaded.vault().expect("open"), Path::new("/tmp/x"));
     assert!(aside.expect("written").starts_with("/tmp/x"));
     let files = disk.files();
     assert!(files.len() >= 7, "{:?}", files.keys());
