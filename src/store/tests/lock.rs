@@ -43,6 +43,7 @@ async fn a_lease_that_is_renewed_outlasts_its_time() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_is_not_renewed_ends_and_its_holder_is_fenced_out() {
     let (first, second) = two("h1", "h2");
+    let disk = first.sim_disk().clone();
     let (zombie, second) = (store_of(first), store_of(second));
     apply(&zombie, "a").await.expect("applied");
     let lease = zombie.acquire("apply", 0).await.expect("free");
@@ -61,7 +62,9 @@ async fn a_lease_that_is_not_renewed_ends_and_its_holder_is_fenced_out() {
     let leftover = mended.leftover.as_ref().expect("interrupted");
     assert_eq!(leftover.open_steps[0].addr, addr("b"));
 
-    // The zombie wakes up: nothing that it still does is written.
+    // The zombie wakes up: nothing that it still does is written, not even to the old journal.
+    let unlocked = |(path, _): &(PathBuf, Vec<u8>)| !path.ends_with("lock.json");
+    let before: Vec<_> = disk.files().into_iter().filter(unlocked).collect();
     step(&mut journal, &mut state, Phase::End, "b").expect("taken");
     let error = journal.commit().expect_err("fenced out");
     let JournalError::Lease(LeaseError::FencedOut { by: Some(by), .. }) = &error else {
@@ -77,6 +80,8 @@ async fn a_lease_that_is_not_renewed_ends_and_its_holder_is_fenced_out() {
     let edit = zombie.edit(&lease, &mut stale, "state rm", |_| Ok::<_, StoreError>(()));
     assert!(matches!(edit, Err(StoreError::Lease(LeaseError::FencedOut { .. }))), "{edit:?}");
     taken.check().expect("the zombie broke nothing");
+    let after: Vec<_> = disk.files().into_iter().filter(unlocked).collect();
+    assert!(before == after, "a file changed");
     assert_eq!(load(&second).expect("sound").state, mended.state);
 }
 
