@@ -9,6 +9,7 @@ pub mod guard;
 pub mod lower;
 pub mod plan;
 pub mod refresh;
+pub mod report;
 pub mod resolve;
 pub mod settle;
 pub mod state;

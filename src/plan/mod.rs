@@ -13,6 +13,8 @@
 //!   dependency would have to go while the old dependant still stands on it.
 
 mod steps;
+pub mod view;
+pub mod wire;
 
 pub use steps::{Sources, build};
 
