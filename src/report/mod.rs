@@ -6,8 +6,18 @@
 //! exception is [`outputs`], when it is asked for them by name. A closed pipe is the caller's concern.
 
 pub mod event;
-pub mod plan;
+pub mod history;
+pub mod outcome;
+pub mod outputs;
+mod plan;
+pub mod progress;
+pub mod state;
+pub mod status;
 mod style;
+mod table;
+#[cfg(test)]
+mod tests;
 mod words;
 
+pub use plan::plan;
 pub use style::{Detail, Style};

@@ -42,7 +42,6 @@ impl Style {
             Ink::Bad => AnsiColor::Red.on_default(),
             Ink::Danger => AnsiColor::Red.on_default().bold(),
             Ink::Strong => Ansi::new().bold(),
-            Ink::Faint => Ansi::new().dimmed(),
         };
         match self.color {
             Color::Off => text.to_owned(),
@@ -60,7 +59,6 @@ pub(super) enum Ink {
     Bad,
     Danger,
     Strong,
-    Faint,
 }
 
 /// Breaks a text at spaces so that no line has more than `width` columns. The first line begins behind

@@ -10,6 +10,8 @@ mod parts;
 mod schema;
 mod shown;
 mod term;
+#[cfg(test)]
+mod tests;
 
 pub use file::{FILE_FORMAT, PLAN_FILE_BYTES_MAX, PlanFileError, load, save};
 pub use schema::plan_schema;
