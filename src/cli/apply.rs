@@ -7,10 +7,12 @@ use crate::apply::{Interrupt, OnError};
 use crate::diag::{Code, Diagnostic};
 use crate::diff::Mode;
 use crate::drive::{Ended, Options, Planned, Problem, Talk};
-use crate::event::{At, Event};
+use crate::event::{At, Event, Summary};
+use crate::report::outputs::{self, Secrets};
 use crate::report::progress::{Bars, Consumer, JsonLines, Lines};
 use crate::{apply, report};
 use clap::{Args, ValueEnum};
+use dsenv_sdk::Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -136,8 +138,9 @@ pub(super) async fn drive(
     let ended = work(talk).await;
     ticks.abort();
     signals.abort();
+    let elapsed_ms = lock(&progress).at().elapsed_ms;
     lock(&progress).close();
-    conclude(setting, ended?)
+    conclude(setting, ended?, elapsed_ms)
 }
 
 fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
@@ -183,7 +186,7 @@ impl Progress {
         } else if setting.general.quiet {
             None
         } else if terminal::err_is_terminal() && setting.colour {
-            Some(Box::new(Bars::new(setting.style(false))))
+            Some(Box::new(Bars::new(std::io::stderr(), setting.width as u16)))
         } else {
             Some(Box::new(Lines::new(std::io::stderr())))
         };
@@ -212,11 +215,45 @@ impl Progress {
     }
 }
 
-fn conclude(setting: &Setting, ended: Ended) -> Result<Exit, Problem> {
+/// Words the outcome for the report, with the places in the blueprint.
+fn tell(setting: &Setting, outcome: &apply::Outcome, elapsed_ms: u64) -> report::outcome::Outcome {
+    let nodes = match (outcome.is_complete(), setting.site.compile(&setting.request)) {
+        (false, Ok((compiled, _))) => compiled.native.nodes,
+        _ => Default::default(),
+    };
+    let failure = |failed: &apply::Failed| report::outcome::Failure {
+        addr: failed.addr.clone(),
+        work: failed.verb,
+        code: Code::E0901,
+        class: failed.error.class.name().to_owned(),
+        message: failed.error.message.clone(),
+        causes: failed.error.causes.clone(),
+        help: failed.error.help.clone(),
+        request_id: failed.error.request_id.clone(),
+        span: nodes.get(&failed.addr).map(|node| node.span),
+    };
+    let waited = |(addr, because): &(Addr, Option<Addr>)| {
+        (addr.clone(), because.clone().unwrap_or_else(|| addr.clone()))
+    };
+    report::outcome::Outcome {
+        applied: outcome.applied.clone(),
+        failed: outcome.failed.iter().map(failure).collect(),
+        skipped: outcome.skipped.iter().map(waited).collect(),
+        unknown: outcome.unknown.iter().map(|failed| failed.addr.clone()).collect(),
+        interrupted: outcome.interrupted,
+        elapsed_ms,
+    }
+}
+
+fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Problem> {
     let (outcome, finished, state, left) = match ended {
         Ended::Nothing(planned) => {
             if setting.general.json {
-                terminal::out(&(report::nothing_done_json() + "\n"));
+                let world = &setting.site.world;
+                let at = At { time: world.now(), elapsed_ms: 0 };
+                let mut lines = JsonLines::new(std::io::stdout());
+                let summary = Summary::default();
+                let _ = lines.event(at, &Event::ApplyDone { summary });
             } else {
                 terminal::out(&report::plan(&planned.plan, &setting.style(false)));
             }
@@ -229,9 +266,10 @@ fn conclude(setting: &Setting, ended: Ended) -> Result<Exit, Problem> {
         Ended::Ran { outcome, finished, state, left } => (outcome, finished, state, left),
     };
     if !setting.general.json {
-        terminal::out(&report::outcome(&outcome, &setting.source(), &setting.style(false)));
+        let told = tell(setting, &outcome, elapsed_ms);
+        terminal::out(&report::outcome::text(&told, &setting.source(), &setting.style(false)));
         if outcome.is_complete() && !state.outputs.is_empty() {
-            terminal::out(&report::outputs(&state.outputs, report::Secrets::Hidden));
+            terminal::out(&format!("\n{}", outputs::text(&state.outputs, Secrets::Hidden)));
         }
     }
     for warning in finished.warnings.iter().chain(&finished.problems) {

@@ -19,13 +19,13 @@ pub(super) struct Typed {
 pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
     let front = setting.front()?;
     let store = setting.site.store(&front)?;
-    let mut failures = store.failures()?;
+    let mut failures = store.read_errors()?;
     failures.retain(|failed| typed.class.as_ref().is_none_or(|class| failed.failure.class == *class));
     failures.reverse();
     failures.truncate(typed.last);
     setting.answer(
-        || report::errors_json(&failures),
-        || report::errors(&failures, &setting.style(false)),
+        || report::errors::json(&failures),
+        || report::errors::text(&failures, &setting.style(false)),
     );
     Ok(Exit::Done)
 }

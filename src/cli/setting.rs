@@ -4,7 +4,7 @@ use super::{Exit, General, terminal};
 use crate::diag::{Code, Diagnostic, Findings, Source, render, wire};
 use crate::drive::{Compiled, Front, Problem, Request, Site};
 use crate::registry::Registry;
-use crate::report::style::{Detail, Style};
+use crate::report::{Detail, Style};
 use crate::resolve::InputSource;
 use crate::world::World;
 use crate::world::real::RealWorld;

@@ -29,13 +29,12 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     let front = setting.front()?;
     let loaded = setting.site.load(&front)?;
     setting.answer(
-        || report::state_list_json(&loaded.state),
+        || report::state::list_json(&loaded.state),
         || {
-            let style = setting.style(typed.full);
-            let mut text = report::state_list(&loaded.state, &style);
+            let mut text = report::state::list(&loaded.state);
             if !loaded.state.outputs.is_empty() {
                 text.push('\n');
-                text.push_str(&report::outputs(&loaded.state.outputs, report::Secrets::Hidden));
+                text.push_str(&report::outputs::text(&loaded.state.outputs, report::outputs::Secrets::Hidden));
             }
             text
         },

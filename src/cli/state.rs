@@ -5,6 +5,8 @@ use super::{Exit, terminal};
 use crate::diag::{Code, Diagnostic};
 use crate::drive::Problem;
 use crate::report;
+use crate::state::{Operation, Outcome};
+use crate::store::History;
 use clap::Subcommand;
 use dsenv_sdk::Addr;
 
@@ -78,8 +80,8 @@ fn list(setting: &Setting) -> Result<Exit, Problem> {
     let front = setting.front()?;
     let loaded = setting.site.load(&front)?;
     setting.answer(
-        || report::state_list_json(&loaded.state),
-        || report::state_list(&loaded.state, &setting.style(false)),
+        || report::state::list_json(&loaded.state),
+        || report::state::list(&loaded.state),
     );
     Ok(Exit::Done)
 }
@@ -93,12 +95,11 @@ fn show(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
     let addr = address(typed)?;
     let front = setting.front()?;
     let loaded = setting.site.load(&front)?;
-    if !loaded.state.resources.contains_key(&addr) {
-        return Err(unknown(&addr));
-    }
+    let resource = loaded.state.resources.get(&addr).ok_or_else(|| unknown(&addr))?;
+    let is_protected = loaded.state.protected.iter().any(|owner| owner.covers(&addr));
     setting.answer(
-        || report::state_show_json(&loaded.state, &addr),
-        || report::state_show(&loaded.state, &addr, &setting.style(true)),
+        || report::state::show_json(&addr, resource, is_protected),
+        || report::state::show(&addr, resource, is_protected, &setting.style(true)),
     );
     Ok(Exit::Done)
 }
@@ -172,12 +173,28 @@ async fn rm(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
 
 fn history(setting: &Setting) -> Result<Exit, Problem> {
     let front = setting.front()?;
-    let history = setting.site.store(&front)?.history()?;
-    setting.answer(
-        || report::history_json(&history),
-        || report::history(&history, &setting.style(false)),
-    );
+    let history = setting.site.store(&front)?.read_history()?;
+    let rows: Vec<_> = history.operations.iter().rev().map(|done| row(&history, done)).collect();
+    setting.answer(|| report::history::json(&rows), || report::history::text(&rows));
     Ok(Exit::Done)
+}
+
+fn row(history: &History, done: &Operation) -> report::history::Row {
+    let outcome = match done.outcome {
+        Outcome::Done => "done",
+        Outcome::Partly => "partly",
+        Outcome::Failed => "failed",
+        Outcome::Interrupted => "interrupted",
+    };
+    report::history::Row {
+        serial: done.serial_after,
+        operation: done.id.clone(),
+        started: done.started.to_string(),
+        who: format!("{}@{}", done.user, done.host),
+        outcome: outcome.to_owned(),
+        command_line: done.command_line.clone(),
+        kept: history.generations.iter().any(|kept| kept.serial == done.serial_after),
+    }
 }
 
 fn unlock(setting: &Setting, force: bool) -> Result<Exit, Problem> {

@@ -5,6 +5,7 @@ use super::{Exit, terminal};
 use crate::diag::{Code, Diagnostic};
 use crate::drive::Problem;
 use crate::report;
+use crate::report::outputs::{self, Secrets};
 use clap::Args;
 use dsenv_sdk::provider::{Connection, Entry, GRANT, OpError, Operate};
 use dsenv_sdk::value::Value;
@@ -88,8 +89,8 @@ pub(super) async fn status(setting: &Setting) -> Result<Exit, Problem> {
     let connection = connection(setting).await?;
     let services = operate(&*connection)?.status().await.map_err(failed("asking for the status"))?;
     setting.answer(
-        || report::status_json(&services),
-        || report::status(&services, &setting.style(false)),
+        || report::status::json(&services),
+        || report::status::text(&services, &setting.style(false)),
     );
     let well = services.iter().all(|service| service.well);
     Ok(if well { Exit::Done } else { Exit::Failed })
@@ -205,7 +206,7 @@ pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<E
         })
     });
     let secrets =
-        if typed.show_secrets { report::Secrets::Shown } else { report::Secrets::Hidden };
+        if typed.show_secrets { Secrets::Shown } else { Secrets::Hidden };
     let mut text = String::new();
     for (granted, resource) in grants {
         let Some(object) = &resource.current else { continue };
@@ -216,7 +217,7 @@ pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<E
             .filter(|(_, value)| !matches!(value, Value::Null))
             .map(|(name, value)| (format!("{stem}_{}", name.to_uppercase()), value.clone()))
             .collect();
-        text.push_str(&report::env_file(&variables, secrets));
+        text.push_str(&outputs::env_file(&variables, secrets));
     }
     if text.is_empty() {
         let message = format!("nothing in this environment uses `{addr}`, so nobody has a key to it");
