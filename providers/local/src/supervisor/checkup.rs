@@ -59,7 +59,8 @@ impl Checkup {
                 self.misses += 1;
                 self.due = now + ILL_EVERY;
                 let ill = self.misses >= MISSES_MAX;
-                let state = if ill { State::Unhealthy { why: why.clone() } } else { State::Healthy };
+                let state =
+                    if ill { State::Unhealthy { why: why.clone() } } else { State::Healthy };
                 Finding { state, last_check: Some(why) }
             }
             Err(why) => {

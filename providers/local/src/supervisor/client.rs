@@ -46,7 +46,7 @@ pub enum SupervisorError {
         why: String,
     },
     /// The key is not the one that the units on disk were sealed with. Nothing was touched.
-    #[error("the key does not open the units in `{}`", dir.display())]
+    #[error("the key does not open the units in `{}`, or all of them were changed", dir.display())]
     WrongKey {
         /// The supervisor's folder.
         dir: PathBuf,
@@ -152,7 +152,8 @@ impl Supervisor {
         let pong = client.ping().await?;
         let processes: Vec<Identity> =
             [pong.guard_pid, pong.daemon_pid].into_iter().filter_map(Identity::of).collect();
-        match client.exchange_once(&Request::Shutdown).await {
+        // Lost is the end of the guard, too: it was asked until then.
+        match client.exchange(Request::Shutdown).await {
             Ok(Reply::Done) | Err(SupervisorError::Lost { .. }) => {}
             Ok(reply) => return Err(unexpected(reply)),
             Err(error) => return Err(error),
@@ -198,13 +199,13 @@ impl Supervisor {
         // The guard is not waited for: when it is what is missing, its number means nothing, and
         // the next guard waits for its lock.
         let old = match client.exchange_once(&Request::Ping).await {
+            Ok(Reply::Pong(Pong { guarded: true, .. })) => return Ok(()),
             Ok(Reply::Pong(pong)) => Identity::of(pong.daemon_pid),
             Ok(_) | Err(SupervisorError::Version { .. }) => None,
             Err(_) => return Ok(()),
         };
-        match client.exchange_once(&Request::Retire).await {
-            Ok(Reply::Refused(why)) => return Err(SupervisorError::Refused { why }),
-            _ => {}
+        if let Ok(Reply::Refused(why)) = client.exchange_once(&Request::Retire).await {
+            return Err(SupervisorError::Refused { why });
         }
         self.wait_for_end(old.as_slice()).await
     }
@@ -272,7 +273,9 @@ impl Supervisor {
             }
             if Instant::now() > deadline {
                 let socket = if socket_left { socket.display().to_string() } else { String::new() };
-                return Err(SupervisorError::Left { what: format!("processes {alive:?} {socket}") });
+                return Err(SupervisorError::Left {
+                    what: format!("processes {alive:?} {socket}"),
+                });
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -12,7 +12,7 @@ use super::keeper::Context;
 use super::layout::{FileId, Layout};
 use super::protocol::{self, Channel, Pong, ReadError, Reply, Request, Unhealthy};
 use super::registry::{Answer, Ask, Leaving, QUEUE_MAX, Registry};
-use super::store::{self, Store, WrongKey};
+use super::store::{self, LoadError, Store};
 use super::unit::State;
 use super::{descriptors, keeper, log, note};
 use dsenv_sdk::seal::Sealer;
@@ -84,9 +84,10 @@ fn prepare_and_serve(layout: &Layout, hosts: Vec<Arc<dyn Host>>) -> io::Result<F
     }
     let lock_id = FileId::of(&lock.metadata()?);
     let store = Store::new(layout.clone(), Sealer::new(&key));
-    let (units, damaged) = match store.load()? {
+    let loaded = match store.load() {
         Ok(loaded) => loaded,
-        Err(WrongKey) => {
+        Err(LoadError::Io(error)) => return Err(error),
+        Err(LoadError::WrongKey) => {
             note("daemon: the key does not open the units; nothing was touched");
             return Ok(Finish::WrongKey);
         }
@@ -98,12 +99,10 @@ fn prepare_and_serve(layout: &Layout, hosts: Vec<Arc<dyn Host>>) -> io::Result<F
         guard_pid: guard_pid.cast_unsigned(),
         hosts,
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let served = runtime.block_on(async {
-        let registry = Registry::new(Arc::clone(&context), store, units, damaged);
+        let registry = Registry::new(Arc::clone(&context), store, loaded);
         serve(context, registry, lock_id).await
     });
     // Keepers and hosted tasks end here; nothing is waited for that may hang.

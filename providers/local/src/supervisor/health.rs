@@ -39,7 +39,8 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
 
 /// Returns the status of a GET. Redirects are not followed and the body is not read.
 async fn get(address: SocketAddr, path: &str) -> Result<u16, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("GET http://{address}{path} failed: {error}");
+    let failed =
+        |error: &dyn std::fmt::Display| format!("GET http://{address}{path} failed: {error}");
     let stream = connect(address).await?;
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| failed(&error))?;

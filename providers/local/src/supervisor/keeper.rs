@@ -104,7 +104,24 @@ enum Ended {
     /// Something else is desired now; it still runs.
     Changed(Running),
     /// It ended by itself.
-    Exited { exit: Exit, why: String, up: Duration, leader: Option<u32>, was_healthy: bool },
+    Exited(End),
+}
+
+/// An end, or a start that did not happen.
+struct End {
+    /// `None` when it did not start.
+    exit: Option<Exit>,
+    why: String,
+    up: Duration,
+    /// The process that led the family.
+    leader: Option<u32>,
+    was_healthy: bool,
+}
+
+impl End {
+    fn refused(why: String) -> End {
+        End { exit: None, why, up: Duration::ZERO, leader: None, was_healthy: false }
+    }
 }
 
 impl Running {
@@ -169,50 +186,51 @@ impl Keeper {
         let mut running = self.adopt(stored).await;
         let (mut failures, mut delay) = (0, DELAY_FIRST);
         loop {
-            let (exit, why, leader) = match self.attempt(stored, running.take()).await {
+            let end = match self.attempt(stored, running.take()).await {
                 Ok(Ended::Changed(running)) => return self.stop(stored, running).await,
-                Ok(Ended::Exited { exit, why, up, leader, was_healthy }) => {
-                    if up >= STEADY {
-                        delay = DELAY_FIRST;
-                    }
-                    failures = if was_healthy { 1 } else { failures + 1 };
-                    (Some(exit), why, leader)
-                }
-                Err(why) => {
-                    failures += 1;
-                    (None, why, None)
-                }
+                Ok(Ended::Exited(end)) => end,
+                Err(why) => End::refused(why),
             };
-            self.forget(Signal::TERM, LEFTOVER_PATIENCE, leader).await;
+            self.forget(Signal::TERM, LEFTOVER_PATIENCE, end.leader).await;
+            failures = if end.was_healthy { 1 } else { failures + 1 };
+            if end.up >= STEADY {
+                delay = DELAY_FIRST;
+            }
             let again = match stored.unit.restart {
                 Restart::Always => true,
-                Restart::OnFailure => exit != Some(Exit::Code(0)),
+                Restart::OnFailure => end.exit != Some(Exit::Code(0)),
                 Restart::Never => false,
             };
-            let state = match (again, exit) {
-                (true, _) => {
-                    let until_ms = clock::now_ms() + u64::try_from(delay.as_millis()).unwrap_or(0);
-                    State::Backoff { why: why.clone(), until_ms }
-                }
-                (false, Some(Exit::Code(0))) => State::Stopped,
-                (false, _) => State::Failed { why: why.clone() },
-            };
-            let hopeless = !again || failures >= FAILURES_MAX;
-            self.live.send_modify(|live| {
-                live.status.state = state;
-                live.status.pid = None;
-                live.status.started_at_ms = None;
-                live.status.adopted = false;
-                live.status.last_exit = exit.or(live.status.last_exit);
-                live.hopeless = hopeless.then_some(why);
-            });
+            self.report(&end, again.then_some(delay), failures);
             tokio::select! {
                 () = changed(&mut self.desired) => return,
                 () = tokio::time::sleep(delay), if again => {}
             }
             delay = (delay * 2).min(DELAY_MAX);
-            self.live.send_modify(|live| live.status.restarts += u32::from(exit.is_some()));
+            self.live.send_modify(|live| live.status.restarts += u32::from(end.exit.is_some()));
         }
+    }
+
+    /// Says that the unit does not run, and when it will be tried again.
+    fn report(&self, end: &End, retry_in: Option<Duration>, failures: u32) {
+        let why = end.why.clone();
+        let state = match (retry_in, end.exit) {
+            (Some(delay), _) => {
+                let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                State::Backoff { why, until_ms: clock::now_ms().saturating_add(delay_ms) }
+            }
+            (None, Some(Exit::Code(0))) => State::Stopped,
+            (None, _) => State::Failed { why },
+        };
+        let hopeless = retry_in.is_none() || failures >= FAILURES_MAX;
+        self.live.send_modify(|live| {
+            live.status.state = state;
+            live.status.pid = None;
+            live.status.started_at_ms = None;
+            live.status.adopted = false;
+            live.status.last_exit = end.exit.or(live.status.last_exit);
+            live.hopeless = hopeless.then(|| end.why.clone());
+        });
     }
 
     /// Starts the unit unless it runs already, and watches it.
@@ -287,8 +305,7 @@ impl Keeper {
     ) -> Result<(Running, u64), String> {
         let restarts = self.live.borrow().status.restarts;
         let mark = self.mark();
-        let started =
-            launch::launch(&self.context.layout, &mark, stored, process, restarts).await;
+        let started = launch::launch(&self.context.layout, &mark, stored, process, restarts).await;
         // The shim made the file when it was missing.
         self.lock = FileId::at(&self.context.layout.run_lock(&self.name));
         let started = started?;
@@ -303,7 +320,8 @@ impl Keeper {
                 (exit, why) = running.ended() => {
                     let (up, leader) = (begun.elapsed(), running.pid());
                     let was_healthy = checkup.was_healthy();
-                    return Ended::Exited { exit, why, up, leader, was_healthy };
+                    let exit = Some(exit);
+                    return Ended::Exited(End { exit, why, up, leader, was_healthy });
                 }
                 () = changed(&mut self.desired) => return Ended::Changed(running),
                 finding = checkup.next(stored.unit.health.as_ref()) => {

@@ -137,29 +137,16 @@ pub(super) async fn launch(
         let _ = child.kill().await;
         return Err(why);
     }
-    confirm(layout, name, child).await
-}
-
-/// Finds the record of a process that has just become the service.
-async fn confirm(
-    layout: &Layout,
-    name: &str,
-    mut child: tokio::process::Child,
-) -> Result<Launched, String> {
     let record = RunRecord::read(layout, name).filter(|it| Some(it.identity.pid) == child.id());
-    let grip = record.as_ref().and_then(|record| Grip::take(&record.identity));
-    match (record, grip) {
-        (Some(record), Some(grip)) => {
-            Ok(Launched { child, grip, started_at_ms: record.started_at_ms })
-        }
-        // A process that ends at once is a zombie by now.
-        _ => {
+    let held = record.ok_or_else(|| "its record cannot be read".to_owned()).and_then(|record| {
+        let grip = Grip::of_child(&record.identity).map_err(|error| error.to_string())?;
+        Ok((grip, record.started_at_ms))
+    });
+    match held {
+        Ok((grip, started_at_ms)) => Ok(Launched { child, grip, started_at_ms }),
+        Err(why) => {
             let _ = child.kill().await;
-            let exit = child.wait().await.map(super::process::exit_of);
-            Err(match exit {
-                Ok(exit) => format!("it ended at once with {exit}"),
-                Err(error) => format!("it ended at once: {error}"),
-            })
+            Err(why)
         }
     }
 }

@@ -135,7 +135,8 @@ impl Layout {
         let found = std::fs::symlink_metadata(dir)?;
         let own = found.uid() == rustix::process::geteuid().as_raw();
         if !found.is_dir() || !own || found.mode() & 0o077 != 0 {
-            let text = format!("`{}` exists and is not a private folder of this user", dir.display());
+            let text =
+                format!("`{}` exists and is not a private folder of this user", dir.display());
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         Ok(())

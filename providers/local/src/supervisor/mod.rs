@@ -82,7 +82,8 @@ pub fn entry(args: &[OsString], hosts: fn() -> Vec<Arc<dyn Host>>) -> Option<Exi
 
 /// Writes a line to the supervisor's own log, which is the standard error of guard and daemon.
 fn note(text: &str) {
-    let time = jiff::Timestamp::from_millisecond(i64::try_from(clock::now_ms()).unwrap_or(i64::MAX));
+    let time =
+        jiff::Timestamp::from_millisecond(i64::try_from(clock::now_ms()).unwrap_or(i64::MAX));
     let time = time.map(|time| time.to_string()).unwrap_or_default();
     // A full disk must not end who notes that.
     let _ = writeln!(std::io::stderr(), "{time} {} {text}", std::process::id());

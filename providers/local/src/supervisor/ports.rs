@@ -73,7 +73,8 @@ mod tests {
         let everywhere = TcpListener::bind("0.0.0.0:0").expect("a free port");
         let port = everywhere.local_addr().expect("bound").port();
         let why = check("127.83.4.9".parse().expect("an address"), port).expect_err("taken");
-        let expected = format!("port {port} on 127.83.4.9 is in use by process {}", std::process::id());
+        let expected =
+            format!("port {port} on 127.83.4.9 is in use by process {}", std::process::id());
         assert!(why.starts_with(&expected), "{why}");
         assert!(why.contains("which listens on 0.0.0.0"), "{why}");
         drop(everywhere);

@@ -91,18 +91,27 @@ impl Grip {
         if !identity.is_alive() {
             return None;
         }
-        #[cfg(target_os = "linux")]
-        let grip = Grip {
-            identity: identity.clone(),
-            pidfd: rustix::process::pidfd_open(
-                raw_pid(identity.pid)?,
-                rustix::process::PidfdFlags::NONBLOCK,
-            )
-            .ok()?,
-        };
-        #[cfg(not(target_os = "linux"))]
-        let grip = Grip { identity: identity.clone() };
+        let grip = Grip::open(identity).ok()?;
         grip.identity.is_alive().then_some(grip)
+    }
+
+    /// Takes hold of a child of this process that nobody has waited for: until then, the number is
+    /// its own, even when it has ended.
+    pub(super) fn of_child(identity: &Identity) -> io::Result<Grip> {
+        Grip::open(identity)
+    }
+
+    fn open(identity: &Identity) -> io::Result<Grip> {
+        #[cfg(target_os = "linux")]
+        let pidfd = {
+            let pid = raw_pid(identity.pid).ok_or(io::ErrorKind::NotFound)?;
+            rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK)?
+        };
+        Ok(Grip {
+            identity: identity.clone(),
+            #[cfg(target_os = "linux")]
+            pidfd,
+        })
     }
 
     pub(super) fn identity(&self) -> &Identity {

@@ -22,11 +22,20 @@ const LINE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
     Ping,
-    Put { unit: Unit },
-    Remove { name: String },
-    Restart { name: String },
+    Put {
+        unit: Unit,
+    },
+    Remove {
+        name: String,
+    },
+    Restart {
+        name: String,
+    },
     List,
-    WaitHealthy { name: String, timeout_ms: u64 },
+    WaitHealthy {
+        name: String,
+        timeout_ms: u64,
+    },
     /// Stop every unit, then the daemon and the guard.
     Shutdown,
     /// End daemon and guard, leave the units running.
@@ -161,7 +170,10 @@ mod tests {
         let (near, far) = UnixStream::pair().expect("a socket pair");
         let mut daemon = Channel::new(near);
         let mut newer = far;
-        newer.write_all(b"{\"v\":2,\"say\":\"retire\"}\n{\"v\":2,\"say\":\"list\"}\n").await.expect("sent");
+        newer
+            .write_all(b"{\"v\":2,\"say\":\"retire\"}\n{\"v\":2,\"say\":\"list\"}\n")
+            .await
+            .expect("sent");
         assert!(matches!(daemon.request().await, Ok(Some(Request::Retire))));
         assert!(matches!(daemon.request().await, Err(ReadError::Version(2))));
     }

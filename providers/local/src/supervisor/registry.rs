@@ -7,7 +7,7 @@ use super::clock;
 use super::keeper::{Context, Desired, Keeper, Live};
 use super::launch::RunRecord;
 use super::protocol::{Reply, Request};
-use super::store::{Damaged, Store, StoredUnit};
+use super::store::{Loaded, Store, StoredUnit};
 use super::unit::{State, Unit, UnitStatus};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -63,17 +63,13 @@ pub(super) struct Registry {
 impl Registry {
     /// Takes up what an earlier daemon left: desired units start or are adopted, and what runs
     /// without being desired is ended.
-    pub(super) fn new(
-        context: Arc<Context>,
-        store: Store,
-        units: Vec<StoredUnit>,
-        damaged: Vec<Damaged>,
-    ) -> Registry {
-        let damaged: BTreeMap<_, _> = damaged.into_iter().map(|it| (it.name, it.why)).collect();
+    pub(super) fn new(context: Arc<Context>, store: Store, loaded: Loaded) -> Registry {
+        let damaged: BTreeMap<_, _> =
+            loaded.damaged.into_iter().map(|it| (it.name, it.why)).collect();
         let units_of = BTreeMap::new();
         let mut registry =
             Registry { context, store, units: units_of, damaged, ticket: 0, closing: false };
-        for stored in units {
+        for stored in loaded.units {
             let name = stored.unit.name.clone();
             registry.desire(&name, Desired::Run(Arc::new(stored)));
         }
@@ -176,7 +172,8 @@ impl Registry {
     /// Ends every unit, and forgets none: the next supervisor starts them again.
     fn shutdown(&mut self) -> Answer {
         self.closing = true;
-        let names: Vec<String> = self.units.keys().cloned().chain(self.damaged.keys().cloned()).collect();
+        let names: Vec<String> =
+            self.units.keys().cloned().chain(self.damaged.keys().cloned()).collect();
         Answer::WhenGone(names.iter().map(|name| self.dismiss(name)).collect())
     }
 

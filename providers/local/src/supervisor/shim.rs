@@ -46,8 +46,9 @@ fn become_service() -> Result<std::convert::Infallible, String> {
     let output = open_log(&order)?;
     write_record(&order)?;
     take_rights(&order)?;
-    std::env::set_current_dir(&order.cwd)
-        .map_err(|error| format!("the folder `{}` cannot be entered: {error}", order.cwd.display()))?;
+    std::env::set_current_dir(&order.cwd).map_err(|error| {
+        format!("the folder `{}` cannot be entered: {error}", order.cwd.display())
+    })?;
     let copy = output.try_clone().map_err(|error| format!("no second log handle: {error}"))?;
     let (program, arguments) = order.argv.split_first().ok_or("the command is empty")?;
     let error = Command::new(program)
@@ -88,7 +89,8 @@ fn take_lock(path: &Path) -> Result<File, String> {
 }
 
 fn open_log(order: &Order) -> Result<File, String> {
-    let failed = |error: std::io::Error| format!("the log `{}` failed: {error}", order.log.display());
+    let failed =
+        |error: std::io::Error| format!("the log `{}` failed: {error}", order.log.display());
     let file = log::open(&order.log).map_err(failed)?;
     if let Some(user) = &order.run_as {
         // Services that open /dev/stderr again open the log by name.
@@ -99,8 +101,7 @@ fn open_log(order: &Order) -> Result<File, String> {
 
 fn write_record(order: &Order) -> Result<(), String> {
     let identity = Identity::of(std::process::id()).ok_or("this process cannot find itself")?;
-    let record =
-        RunRecord { plan: order.record.clone(), identity, started_at_ms: clock::now_ms() };
+    let record = RunRecord { plan: order.record.clone(), identity, started_at_ms: clock::now_ms() };
     let path = &order.record_path;
     let bytes = serde_json::to_vec(&record).map_err(|error| error.to_string())?;
     store::write_durable(path, &bytes)

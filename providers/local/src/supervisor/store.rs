@@ -33,9 +33,27 @@ pub(super) struct Damaged {
     pub(super) why: String,
 }
 
-/// The key does not open the units: another key sealed them.
+/// Everything that the units folder has.
 #[derive(Debug)]
-pub(super) struct WrongKey;
+pub(super) struct Loaded {
+    pub(super) units: Vec<StoredUnit>,
+    pub(super) damaged: Vec<Damaged>,
+}
+
+/// Why nothing was read.
+#[derive(Debug)]
+pub(super) enum LoadError {
+    /// The folder cannot be listed.
+    Io(io::Error),
+    /// The key opens none of the units: another key sealed them.
+    WrongKey,
+}
+
+impl From<io::Error> for LoadError {
+    fn from(error: io::Error) -> LoadError {
+        LoadError::Io(error)
+    }
+}
 
 /// A file of the units folder.
 #[derive(Serialize, Deserialize)]
@@ -84,7 +102,7 @@ impl Store {
 
     /// Reads every unit. A damaged file is reported beside the good ones; a key that opens none
     /// of several units, or not the only one, is the wrong key, and nothing may be done with it.
-    pub(super) fn load(&self) -> io::Result<Result<(Vec<StoredUnit>, Vec<Damaged>), WrongKey>> {
+    pub(super) fn load(&self) -> Result<Loaded, LoadError> {
         let (mut units, mut damaged, mut refused) = (Vec::new(), Vec::new(), 0);
         for entry in std::fs::read_dir(self.layout.units())? {
             let path = entry?.path();
@@ -100,9 +118,9 @@ impl Store {
             }
         }
         if refused > 0 && units.is_empty() {
-            return Ok(Err(WrongKey));
+            return Err(LoadError::WrongKey);
         }
-        Ok(Ok((units, damaged)))
+        Ok(Loaded { units, damaged })
     }
 
     fn read(&self, path: &Path) -> Result<StoredUnit, Unreadable> {
@@ -194,7 +212,7 @@ mod tests {
         store(dir.path(), &key).put(&unit("a/b")).expect("written");
         let bytes = std::fs::read(Layout::new(dir.path()).unit("a/b")).expect("a file");
         assert!(!String::from_utf8_lossy(&bytes).contains("sentinel"));
-        let (units, damaged) = store(dir.path(), &key).load().expect("read").expect("the key");
+        let Loaded { units, damaged } = store(dir.path(), &key).load().expect("read");
         assert_eq!(units[0].unit, unit("a/b").unit);
         assert!(damaged.is_empty());
     }
@@ -206,7 +224,7 @@ mod tests {
         let store = store(dir.path(), &key);
         store.put(&unit("good")).expect("written");
         std::fs::write(Layout::new(dir.path()).unit("bad"), b"{\"format\":").expect("written");
-        let (units, damaged) = store.load().expect("read").expect("the key");
+        let Loaded { units, damaged } = store.load().expect("read");
         assert_eq!(units.len(), 1);
         assert_eq!(damaged[0].name, "bad");
     }
@@ -215,6 +233,7 @@ mod tests {
     fn another_key_is_told_from_damage() {
         let dir = tempfile::tempdir().expect("a folder");
         store(dir.path(), &SealKey::generate()).put(&unit("a")).expect("written");
-        assert!(store(dir.path(), &SealKey::generate()).load().expect("read").is_err());
+        let other = store(dir.path(), &SealKey::generate());
+        assert!(matches!(other.load(), Err(LoadError::WrongKey)));
     }
 }
