@@ -1,7 +1,7 @@
 //! When to check a unit's health, and what follows from it.
 
 use super::health;
-use super::unit::{Health, State};
+use super::unit::{State, Unit};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -44,10 +44,10 @@ impl Checkup {
     }
 
     /// Waits until a check is due and makes it. May be dropped and called again.
-    pub(super) async fn next(&mut self, health: Option<&Health>) -> Finding {
-        let Some(health) = health else { return self.settle().await };
+    pub(super) async fn next(&mut self, unit: &Unit) -> Finding {
+        let Some(health) = &unit.health else { return self.settle().await };
         tokio::time::sleep_until(self.due).await;
-        let result = health::check(health).await;
+        let result = health::check(health, &unit.work).await;
         let now = Instant::now();
         match result {
             Ok(()) => {

@@ -1,11 +1,12 @@
 //! Asking a unit whether it works.
 
-use super::unit::Health;
+use super::unit::{Health, Process, Work};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -13,10 +14,14 @@ use tokio::net::TcpStream;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes one check; the error is a sentence without its full stop.
-pub(super) async fn check(health: &Health) -> Result<(), String> {
+pub(super) async fn check(health: &Health, work: &Work) -> Result<(), String> {
     let check = async {
         match health {
             Health::Tcp { address } => connect(*address).await.map(drop),
+            Health::Command { argv } => match work {
+                Work::Process(process) => run(argv, process).await,
+                Work::Hosted { .. } => Err("a hosted task cannot run a check".into()),
+            },
             Health::Http { address, path, ill_from } => {
                 let status = get(*address, path).await?;
                 if status < *ill_from {
@@ -30,6 +35,23 @@ pub(super) async fn check(health: &Health) -> Result<(), String> {
         Ok(result) => result,
         Err(_) => Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
     }
+}
+
+/// Runs a check as the process's own user; killed when it takes too long.
+async fn run(argv: &[String], process: &Process) -> Result<(), String> {
+    let (program, arguments) = argv.split_first().ok_or("the check is empty")?;
+    let mut check = tokio::process::Command::new(program);
+    check.args(arguments).current_dir(&process.cwd).env_clear();
+    check.envs(process.env.iter().map(|(name, value)| (name, value.expose())));
+    check.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    if let Some(user) = &process.run_as {
+        check.uid(user.uid).gid(user.gid);
+    }
+    let status = check.status().await.map_err(|error| format!("`{program}` failed: {error}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("`{program}` ended with {}", super::process::exit_of(status)))
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, String> {

@@ -324,7 +324,7 @@ impl Keeper {
                     return Ended::Exited(End { exit, why, up, leader, was_healthy });
                 }
                 () = changed(&mut self.desired) => return Ended::Changed(running),
-                finding = checkup.next(stored.unit.health.as_ref()) => {
+                finding = checkup.next(&stored.unit) => {
                     self.live.send_if_modified(|live| {
                         let news = live.status.state != finding.state
                             || live.last_check != finding.last_check;

@@ -154,10 +154,16 @@ pub enum Health {
         /// The lowest status that counts as ill: 500 takes a 403 without a token for life.
         ill_from: u16,
     },
-    /// A connection is accepted.
+    /// A connection is accepted. A PostgreSQL that is still starting up accepts them too.
     Tcp {
         /// Where to connect.
         address: SocketAddr,
+    },
+    /// A program, run with the process's own folder, environment, user and primary group, ends
+    /// with exit code 0, e.g. `pg_isready`. Not for hosted tasks.
+    Command {
+        /// The program and its arguments.
+        argv: Vec<String>,
     },
 }
 
@@ -243,9 +249,15 @@ impl Unit {
         if !self.log.is_absolute() {
             return Err(format!("the log `{}` must be an absolute path", self.log.display()));
         }
-        match &self.work {
-            Work::Process(process) => process.check(),
-            Work::Hosted { .. } => Ok(()),
+        match (&self.work, &self.health) {
+            (_, Some(Health::Command { argv })) if argv.is_empty() => {
+                Err("the command of its health check is empty".into())
+            }
+            (Work::Hosted { .. }, Some(Health::Command { .. })) => {
+                Err("a hosted task has no user and no folder to run a check with".into())
+            }
+            (Work::Process(process), _) => process.check(),
+            (Work::Hosted { .. }, _) => Ok(()),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What the supervisor does when nothing kills it.
 
 use crate::cli::{free_address, shell, unit, web};
-use crate::place::{alive, files_below, kill, processes_with, until, with_place, with_place_at};
+use crate::place::{
+    alive, files_below, kill, processes_with, skipped, until, with_place, with_place_at,
+};
 use dsenv_local::supervisor::{
     Command, EnvValue, Exit, Health, Restart, RunAs, State, SupervisorError, Unit, Work, tail,
 };
@@ -187,8 +189,9 @@ fn the_same_unit_is_no_change() {
 /// A stray of each sort: own session and no environment, as PostgreSQL's backends; own session and
 /// no inherited descriptor, as Jupyter's kernels; both orphaned, and a plain child.
 fn a_removed_unit_leaves_no_relative() {
-    let python = std::process::Command::new("python3").arg("-V").output();
-    assert!(python.is_ok(), "python3 is missing: the way it starts kernels is what is tested");
+    if std::process::Command::new("python3").arg("-V").output().is_err() {
+        return skipped("python3, whose way of starting kernels this is about");
+    }
     with_place(async |place| {
         let client = place.client().await;
         let kernel =
@@ -357,9 +360,7 @@ fn no_file_has_a_secret_in_clear() {
 
 fn another_user_runs_with_its_groups_only() {
     if !rustix::process::geteuid().is_root() {
-        assert!(std::env::var_os("CI").is_none(), "CI runs as root for this");
-        println!("SKIPPED: another user can be taken on by root only");
-        return;
+        return skipped("root, who alone can take on another user");
     }
     with_place(async |place| {
         let client = place.client().await;

@@ -8,6 +8,7 @@ mod cases;
 mod cli;
 mod crashes;
 mod place;
+mod postgres;
 
 use dsenv_local::supervisor::{self, Host, HostedTask, Stop};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -28,7 +29,11 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test runs a dozen processes.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let trials = cases::ALL.iter().chain(crashes::ALL).map(|(name, test)| trial(name, *test));
+    let trials = cases::ALL
+        .iter()
+        .chain(crashes::ALL)
+        .chain(postgres::ALL)
+        .map(|(name, test)| trial(name, *test));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
