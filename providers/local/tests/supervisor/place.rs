@@ -113,6 +113,17 @@ pub(crate) fn processes_with(text: &str) -> Vec<u32> {
         .collect()
 }
 
+/// Returns what others can see of guard or daemon; nothing, where only root may look.
+pub(crate) fn visible(pid: u32, file: &str) -> String {
+    match std::fs::read(format!("/proc/{pid}/{file}")) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+            String::new()
+        }
+    }
+}
+
 /// Returns every file below a folder.
 pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
