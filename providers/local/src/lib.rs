@@ -1,1 +1,3 @@
-//! The local crate.
+//! The local provider: environments on this machine.
+
+pub mod supervisor;
