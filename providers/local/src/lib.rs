@@ -1,3 +1,7 @@
 //! The local provider: environments on this machine.
 
+pub mod account;
+pub mod postgres;
+pub mod python;
 pub mod supervisor;
+pub mod tool;
