@@ -1,1 +1,3 @@
 //! The local crate.
+
+pub mod s3;
