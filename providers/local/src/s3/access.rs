@@ -4,10 +4,19 @@
 //! is closed until someone lists it. The source of a copy is a second bucket and is judged as a read.
 
 use super::keys::{Keys, Right};
+use hyper::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::{CopyObjectInput, CopySource, UploadPartCopyInput};
 use s3s::{S3Request, S3Result, s3_error};
 use std::sync::Arc;
+
+/// Encryption with given keys, locks and grants.
+const UNHONOURED_PREFIXES: [&str; 4] = [
+    "x-amz-server-side-encryption",
+    "x-amz-copy-source-server-side-encryption",
+    "x-amz-object-lock",
+    "x-amz-grant",
+];
 
 /// What an operation asks of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +94,32 @@ impl Access {
     }
 }
 
+/// Refuses a request that asks for something which this endpoint would have to ignore.
+///
+/// A client that asks for encryption, a lock or an access list relies on it: silence would be a lie.
+fn refuse_unhonoured(headers: &HeaderMap) -> S3Result<()> {
+    for (name, value) in headers {
+        let name = name.as_str();
+        let honoured = match name {
+            "x-amz-acl" => value == "private" || value == "bucket-owner-full-control",
+            "x-amz-storage-class" => value == "STANDARD",
+            "x-amz-mfa"
+            | "x-amz-website-redirect-location"
+            | "x-amz-write-offset-bytes"
+            | "x-amz-expected-bucket-owner"
+            | "x-amz-source-expected-bucket-owner" => false,
+            _ => !UNHONOURED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
+        };
+        if !honoured {
+            return Err(s3_error!(
+                NotImplemented,
+                "`{name}` asks for something that this endpoint does not have; leave it out here"
+            ));
+        }
+    }
+    Ok(())
+}
+
 #[async_trait::async_trait]
 impl S3Access for Access {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
@@ -92,7 +127,7 @@ impl S3Access for Access {
             return Err(s3_error!(AccessDenied, "Access Denied: the request is not signed"));
         };
         let id = credentials.access_key.as_str();
-        match (needs(cx.s3_op().name()), cx.s3_path().get_bucket_name()) {
+        let allowed = match (needs(cx.s3_op().name()), cx.s3_path().get_bucket_name()) {
             (Needs::AnyKey, _) => Ok(()),
             (Needs::Right(right), Some(bucket)) => self.allow(id, bucket, right),
             (Needs::Right(_), None) => Err(s3_error!(AccessDenied, "Access Denied")),
@@ -105,7 +140,8 @@ impl S3Access for Access {
                 "{} is not offered by this endpoint",
                 cx.s3_op().name()
             )),
-        }
+        };
+        allowed.and_then(|()| refuse_unhonoured(cx.headers()))
     }
 
     async fn copy_object(&self, req: &mut S3Request<CopyObjectInput>) -> S3Result<()> {

@@ -31,6 +31,9 @@ mod serve;
 mod store;
 mod upload;
 
+#[cfg(test)]
+mod tests;
+
 pub use bucket::{BucketFacts, BucketSettings, Contents, Expire};
 pub use clock::{Clock, system as system_clock};
 pub use error::StoreError;

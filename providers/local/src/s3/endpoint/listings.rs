@@ -1,7 +1,7 @@
 //! The three listings of S3 over the one of the store.
 
 use super::super::listing::{Entry, Listed, PAGE_MAX, Page, Query, Show, name_of_token, token};
-use super::{Endpoint, etag, size, timestamp};
+use super::{Endpoint, etag, in_xml, size, timestamp};
 use s3s::{S3Request, S3Result, dto, s3_error};
 
 /// A listing as a client asks for it, whichever of the three operations it used.
@@ -88,7 +88,7 @@ pub(super) async fn objects_v1(
         .truncated
         .then(|| page.entries.last().map(|entry| encoding.write(entry.name())))
         .flatten();
-    let (objects, prefixes) = split(&page, encoding);
+    let (objects, prefixes) = split(&page, encoding)?;
     Ok(dto::ListObjectsOutput {
         name: Some(asked.bucket.clone()),
         prefix: Some(encoding.write(&asked.prefix)),
@@ -128,7 +128,7 @@ pub(super) async fn objects_v2(
     let page = endpoint.page(&asked, Show::Objects).await?;
     let next =
         page.truncated.then(|| page.entries.last().map(|entry| token(entry.name()))).flatten();
-    let (objects, prefixes) = split(&page, encoding);
+    let (objects, prefixes) = split(&page, encoding)?;
     Ok(dto::ListObjectsV2Output {
         name: Some(asked.bucket.clone()),
         prefix: Some(encoding.write(&asked.prefix)),
@@ -173,7 +173,7 @@ pub(super) async fn versions(
         Entry::CommonPrefix(_) => None,
     });
     let next_key = next.map(|entry| encoding.write(entry.name()));
-    let (rows, prefixes) = split(&page, encoding);
+    let (rows, prefixes) = split(&page, encoding)?;
     let (markers, kept): (Vec<_>, Vec<_>) = rows.into_iter().partition(|listed| listed.marker);
     Ok(dto::ListObjectVersionsOutput {
         name: Some(asked.bucket.clone()),
@@ -202,10 +202,17 @@ fn shown_delimiter(asked: &Asked, encoding: Encoding) -> Option<String> {
     (!asked.delimiter.is_empty()).then(|| encoding.write(&asked.delimiter))
 }
 
-fn split(page: &Page, encoding: Encoding) -> (Vec<&Listed>, Vec<dto::CommonPrefix>) {
+/// Parts versions from common prefixes, after making sure that the answer can carry their names.
+fn split(page: &Page, encoding: Encoding) -> S3Result<(Vec<&Listed>, Vec<dto::CommonPrefix>)> {
     let mut rows = Vec::new();
     let mut prefixes = Vec::new();
     for entry in &page.entries {
+        if encoding == Encoding::Plain && in_xml(entry.name().to_owned()).is_none() {
+            return Err(s3_error!(
+                InvalidRequest,
+                "a key here has characters that XML cannot carry: list with encoding-type=url"
+            ));
+        }
         match entry {
             Entry::Version(listed) => rows.push(listed),
             Entry::CommonPrefix(prefix) => {
@@ -213,7 +220,7 @@ fn split(page: &Page, encoding: Encoding) -> (Vec<&Listed>, Vec<dto::CommonPrefi
             }
         }
     }
-    (rows, prefixes)
+    Ok((rows, prefixes))
 }
 
 fn object(listed: &Listed, encoding: Encoding) -> dto::Object {

@@ -187,6 +187,12 @@ fn etag(value: &str) -> dto::ETag {
     dto::ETag::Strong(value.to_owned())
 }
 
+/// Returns the text if an XML answer can carry it. XML 1.0 has no form for most control characters.
+fn in_xml(text: String) -> Option<String> {
+    let fits = |char| !matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    text.chars().all(fits).then_some(text)
+}
+
 /// Turns a refusal or failure of the store into what an S3 client understands.
 fn s3_error_of(error: StoreError) -> S3Error {
     let code = match &error {

@@ -126,10 +126,9 @@ fn verify(digests: &Digests, announced: &Announced) -> S3Result<()> {
     if length.is_some_and(|length| length != digests.size) {
         return Err(s3_error!(IncompleteBody));
     }
-    if let Some(md5) = &announced.md5 {
-        if md5.trim() != checksum::encode(&digests.md5) {
-            return Err(s3_error!(BadDigest, "The Content-MD5 did not match what was received"));
-        }
+    let md5 = announced.md5.as_ref();
+    if md5.is_some_and(|md5| md5.trim() != checksum::encode(&digests.md5)) {
+        return Err(s3_error!(BadDigest, "The Content-MD5 did not match what was received"));
     }
     let trailers = announced.trailers.as_ref().and_then(TrailingHeaders::take);
     let trailing = trailers.as_ref().and_then(|trailers| {

@@ -6,7 +6,7 @@ use super::super::upload::{ListedPart, PART_NUMBERS, WantedChecksum, WhichUpload
 use super::receive::Announced;
 use super::writes::describe;
 use super::{
-    Endpoint, ObjectName, algorithm_of, etag, given_checksum, moment_of, range_error,
+    Endpoint, ObjectName, algorithm_of, etag, given_checksum, in_xml, moment_of, range_error,
     show_checksum, size, tag_of, timestamp,
 };
 use s3s::{S3Request, S3Result, dto, s3_error};
@@ -62,7 +62,7 @@ pub(super) async fn create(
         .await?;
     Ok(dto::CreateMultipartUploadOutput {
         bucket: Some(bucket),
-        key: Some(key),
+        key: in_xml(key),
         upload_id: Some(upload_id),
         checksum_algorithm: algorithm
             .map(|algorithm| dto::ChecksumAlgorithm::from_static(algorithm.name())),
@@ -196,7 +196,7 @@ pub(super) async fn complete(
             urlencoding::encode(&upload.key).replace("%2F", "/")
         )),
         bucket: Some(upload.bucket),
-        key: Some(upload.key),
+        key: in_xml(upload.key),
         e_tag: Some(etag(&completed.etag)),
         version_id: completed.version_id,
         checksum_type: completed
@@ -250,7 +250,7 @@ pub(super) async fn parts(
     });
     Ok(dto::ListPartsOutput {
         bucket: Some(input.bucket),
-        key: Some(input.key),
+        key: in_xml(input.key),
         upload_id: Some(input.upload_id),
         part_number_marker: Some(i32::from(after)),
         next_part_number_marker: page
