@@ -1,8 +1,10 @@
 //! The S3 endpoint of this machine: real buckets on loopback, for boto3 and the aws CLI.
 //!
-//!     dsenv  ->  Store  (buckets: ensure, read, delete, expire)
-//!            ->  Keys   (who may do what, in memory only)
-//!            ->  serve  (listener, Store, Keys) <- S3 clients
+//! ```text
+//! dsenv  ->  Store  (buckets: ensure, read, delete, expire)
+//!        ->  Keys   (who may do what, in memory only)
+//!        ->  serve  (listener, Store, Keys) <- S3 clients
+//! ```
 //!
 //! s3s speaks the protocol and checks signatures; this module is the `S3` behind it: an SQLite index
 //! ([`Store`]) and one file a version. What it must never do: listen beyond loopback, show a

@@ -69,6 +69,14 @@ pub(super) struct Which<'a> {
     pub(super) version_id: Option<&'a str>,
 }
 
+/// What a write made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    /// The id to show, if the bucket keeps versions.
+    pub(super) version_id: Option<String>,
+    pub(super) modified: UnixMs,
+}
+
 /// What a delete did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Deleted {
@@ -78,20 +86,20 @@ pub(super) struct Deleted {
 }
 
 impl Store {
-    /// Makes a sealed blob visible as the newest version of its key. Returns the id to show, if any.
+    /// Makes a sealed blob visible as the newest version of its key.
     ///
     /// If this fails the blob is removed: nothing names it.
     pub(super) fn put(
         &self,
         new: &NewObject<'_>,
         conditions: &Conditions,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Written, StoreError> {
         let now = self.now();
         let done = self.index.write(|index| insert(index, now, new, conditions));
         match done {
             Ok((version_id, freed)) => {
                 self.blobs.remove(&freed);
-                Ok(version_id)
+                Ok(Written { version_id, modified: now })
             }
             Err(error) => {
                 self.blobs.remove(&[new.blob.id]);

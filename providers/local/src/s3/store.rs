@@ -5,10 +5,12 @@
 //!
 //! The store holds no keys and knows no users: who may do what is `keys` and `access`, in memory.
 //!
-//!     DIR/lock           held by the process that has the store open
-//!     DIR/index.sqlite   what exists: see schema.sql
-//!     DIR/blobs/         the bytes, one file a version
-//!     DIR/tmp/           what is being written; emptied when the store is opened
+//! ```text
+//! DIR/lock           held by the process that has the store open
+//! DIR/index.sqlite   what exists: see schema.sql
+//! DIR/blobs/         the bytes, one file a version
+//! DIR/tmp/           what is being written; emptied when the store is opened
+//! ```
 
 use super::blob::{self, Blobs};
 use super::clock::{Clock, UnixMs};

@@ -84,7 +84,7 @@ fn put(
         part_sizes: Vec::new(),
         description: &Description::default(),
     };
-    store.put(&new, conditions)
+    store.put(&new, conditions).map(|written| written.version_id)
 }
 
 fn which(key: &str) -> Which<'_> {

@@ -4,7 +4,7 @@
 //! runs one of those files against an endpoint of its own. The rest is what only the owner sees:
 //! restarts, crashes, keys that change.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::print_stdout, reason = "a test binary: its stdout is its report")]
 
 mod crash;
 mod python;

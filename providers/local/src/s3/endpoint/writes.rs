@@ -2,7 +2,9 @@
 
 use super::super::checksum::Algorithm;
 use super::super::condition::Conditions;
+use super::super::error::StoreError;
 use super::super::object::{Description, NewObject};
+use super::super::store::Store;
 use super::reads::{checked_tags, tags_of_header};
 use super::receive::Announced;
 use super::{
@@ -71,7 +73,7 @@ pub(super) async fn put(
         ..dto::PutObjectOutput::default()
     };
     show_checksum!(&digests.checksum => output);
-    output.version_id = endpoint
+    let written = endpoint
         .blocking(move |store| {
             let new = NewObject {
                 bucket: &bucket,
@@ -85,6 +87,7 @@ pub(super) async fn put(
             store.put(&new, &conditions)
         })
         .await?;
+    output.version_id = written.version_id;
     Ok(output)
 }
 
@@ -120,46 +123,67 @@ pub(super) async fn copy(
         if_none_match: condition_in(&req.headers, &IF_NONE_MATCH)?,
         ..Conditions::default()
     };
-    let named = algorithm_of(input.checksum_algorithm.as_ref())?;
-    let (bucket, key) = (input.bucket, input.key);
-    let (mut result, version_id, source_version_id) = endpoint
-        .blocking(move |store| {
-            let opened = store.open_object(source.which(), &source_conditions);
-            let (version, file) = opened.map_err(super::unmodified_source)?;
-            let algorithm = named.or(version.checksum.map(|checksum| checksum.algorithm));
-            let mut draft = store.blobs.draft(algorithm)?;
-            draft.copy(&file, 0..version.size)?;
-            let digests = draft.digests();
-            let old = version.description;
-            let description = Description {
-                tags: if keep_tags { old.tags } else { replaced.tags },
-                headers: if keep_metadata { old.headers } else { replaced.headers },
-                metadata: if keep_metadata { old.metadata } else { replaced.metadata },
-            };
-            let new = NewObject {
-                bucket: &bucket,
-                key: &key,
-                blob: store.blobs.seal(draft)?,
-                etag: digests.etag(),
-                checksum: digests.checksum.clone(),
-                part_sizes: Vec::new(),
-                description: &description,
-            };
-            let version_id = store.put(&new, &conditions)?;
-            let mut result = dto::CopyObjectResult {
-                e_tag: Some(etag(&digests.etag())),
-                last_modified: Some(timestamp(store.now())),
-                ..dto::CopyObjectResult::default()
-            };
-            show_checksum!(&digests.checksum => result);
-            Ok((result, version_id, version.shown_id))
-        })
-        .await?;
-    result.checksum_type = None;
+    let copying = Copying {
+        source,
+        source_conditions,
+        bucket: input.bucket,
+        key: input.key,
+        conditions,
+        replaced,
+        keep_metadata,
+        keep_tags,
+        algorithm: algorithm_of(input.checksum_algorithm.as_ref())?,
+    };
+    endpoint.blocking(move |store| copy_stored(store, copying)).await
+}
+
+/// A copy, as the client asked for it.
+struct Copying {
+    source: ObjectName,
+    source_conditions: Conditions,
+    bucket: String,
+    key: String,
+    conditions: Conditions,
+    replaced: Description,
+    keep_metadata: bool,
+    keep_tags: bool,
+    algorithm: Option<Algorithm>,
+}
+
+fn copy_stored(store: &Store, copying: Copying) -> Result<dto::CopyObjectOutput, StoreError> {
+    let opened = store.open_object(copying.source.which(), &copying.source_conditions);
+    let (version, file) = opened.map_err(super::unmodified_source)?;
+    let algorithm = copying.algorithm.or(version.checksum.map(|checksum| checksum.algorithm));
+    let mut draft = store.blobs.draft(algorithm)?;
+    draft.copy(&file, 0..version.size)?;
+    let digests = draft.digests();
+    let (old, replaced) = (version.description, copying.replaced);
+    let description = Description {
+        tags: if copying.keep_tags { old.tags } else { replaced.tags },
+        headers: if copying.keep_metadata { old.headers } else { replaced.headers },
+        metadata: if copying.keep_metadata { old.metadata } else { replaced.metadata },
+    };
+    let new = NewObject {
+        bucket: &copying.bucket,
+        key: &copying.key,
+        blob: store.blobs.seal(draft)?,
+        etag: digests.etag(),
+        checksum: digests.checksum.clone(),
+        part_sizes: Vec::new(),
+        description: &description,
+    };
+    let written = store.put(&new, &copying.conditions)?;
+    let mut result = dto::CopyObjectResult {
+        e_tag: Some(etag(&digests.etag())),
+        last_modified: Some(timestamp(written.modified)),
+        checksum_type: digests.checksum.as_ref().and_then(|sum| sum.to_dto().checksum_type),
+        ..dto::CopyObjectResult::default()
+    };
+    show_checksum!(&digests.checksum => result);
     Ok(dto::CopyObjectOutput {
         copy_object_result: Some(result),
-        copy_source_version_id: source_version_id,
-        version_id,
+        copy_source_version_id: version.shown_id,
+        version_id: written.version_id,
         ..dto::CopyObjectOutput::default()
     })
 }
