@@ -3,5 +3,6 @@
 pub mod account;
 pub mod postgres;
 pub mod python;
+pub mod s3;
 pub mod supervisor;
 pub mod tool;
