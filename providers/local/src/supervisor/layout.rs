@@ -153,6 +153,12 @@ impl Layout {
     }
 }
 
+/// Returns the path of a socket that stands beside the supervisor's, in a folder of the user's alone.
+/// `name` is no longer than the supervisor's own.
+pub(crate) fn socket_beside(dir: &Path, name: &str) -> PathBuf {
+    Layout::new(dir).socket().with_file_name(name)
+}
+
 /// Encodes a unit's name so that two names never share a file and none leaves the folder.
 fn file_name(name: &str, extension: &str) -> String {
     let mut text = String::with_capacity(name.len() + 8);

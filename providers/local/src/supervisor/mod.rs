@@ -51,7 +51,9 @@ mod unit;
 
 pub use client::{Client, Supervisor, SupervisorError};
 pub use host::{Host, HostedTask, Stop};
+pub(crate) use layout::socket_beside;
 pub use log::{LOG_BYTES_MAX, rotated, tail};
+pub(crate) use ports::check as check_port;
 pub use protocol::{Pong, Unhealthy};
 pub use unit::{
     Command, EnvValue, Exit, Health, NAME_BYTES_MAX, Process, Restart, RunAs, State, StopSignal,

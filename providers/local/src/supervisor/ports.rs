@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 /// Returns what stands in the way of listening on `address:port`: who holds it, where that can be
 /// seen. Tried by listening for a moment, because no list of sockets tells all that a bind meets:
 /// a listener on 0.0.0.0 blocks the port on every loopback address too.
-pub(super) fn check(address: IpAddr, port: u16) -> Result<(), String> {
+pub(crate) fn check(address: IpAddr, port: u16) -> Result<(), String> {
     let wanted = SocketAddr::new(address, port);
     let Err(error) = TcpListener::bind(wanted) else { return Ok(()) };
     match error.kind() {
