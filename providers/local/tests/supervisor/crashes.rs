@@ -1,7 +1,7 @@
 //! What the supervisor does when parts of it are killed, replaced or deleted.
 
 use crate::cli::{free_address, shell, web};
-use crate::place::{alive, kill, processes_with, until, visible, with_place};
+use crate::place::{alive, kill, processes_with, skipped, until, visible, with_place};
 use dsenv_local::supervisor::{Exit, Supervisor, SupervisorError};
 use dsenv_sdk::seal::SealKey;
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("twenty_calls_at_once_make_one_guard", twenty_calls),
     ("command_substitution_ends", command_substitution),
     ("a_deleted_folder_ends_its_supervisor", folder_deleted),
+    ("a_sweep_spares_who_got_the_inode_of_a_deleted_lock", inode_used_again),
     ("a_replaced_binary_changes_nothing", binary_replaced),
     ("another_key_touches_nothing", another_key),
     ("a_lost_socket_comes_back", lost_socket),
@@ -196,6 +197,34 @@ fn folder_deleted() {
         // The old one, ending, did not take the new one's service for its own.
         assert_eq!(place.healthy_pid("web").await, second);
         assert!(TcpListener::bind(address).is_err());
+    });
+}
+
+/// A deleted lock's inode is free once the service that held it has ended, in the middle of its
+/// sweep; the next file made may get it.
+fn inode_used_again() {
+    let bystander = "import sys, time\nkept = []\nwhile len(kept) < 900:\n \
+                     kept.append(open(f'{sys.argv[1]}/{len(kept)}.lock', 'w'))\n \
+                     time.sleep(0.001)\ntime.sleep(600)";
+    let others = tempfile::tempdir().expect("a folder");
+    with_place(async |place| {
+        let client = place.client().await;
+        // Its child lives on for a moment, so that the sweep looks more than once.
+        let line =
+            "(trap '' TERM; exec sleep 7777 9>&- 8>&- 7>&- 6>&- 5>&- 4>&- 3>&-) & sleep 7777";
+        client.put_unit(shell(&place.dir, "web", line)).await.expect("put");
+        place.healthy_pid("web").await;
+        let pong = client.ping().await.expect("a daemon");
+        let mut python = Command::new("python3");
+        let Ok(mut other) = python.args(["-c", bystander]).arg(others.path()).spawn() else {
+            return skipped("python3, for a process that makes many files");
+        };
+        std::fs::remove_dir_all(&place.dir).expect("deleted");
+        until("the supervisor has ended", async || (!alive(pong.guard_pid)).then_some(())).await;
+        let ended = other.try_wait().expect("looked");
+        other.kill().expect("killed");
+        other.wait().expect("reaped");
+        assert_eq!(ended, None, "a stranger was killed");
     });
 }
 
