@@ -86,7 +86,8 @@ impl Sealer {
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let payload = Payload { msg: plain, aad: context.as_bytes() };
         let sealed = self.cipher.encrypt(&nonce, payload).expect("a value is shorter than 256 GiB");
-        let mut text = String::with_capacity(SEALED_PREFIX.len() + 2 * (NONCE_BYTES + sealed.len()));
+        let mut text =
+            String::with_capacity(SEALED_PREFIX.len() + 2 * (NONCE_BYTES + sealed.len()));
         text.push_str(SEALED_PREFIX);
         push_hex(&mut text, &nonce);
         push_hex(&mut text, &sealed);
