@@ -2,7 +2,7 @@
 
 use crate::cli::{free_address, shell, web};
 use crate::place::{alive, kill, processes_with, skipped, until, visible, with_place};
-use dsenv_local::supervisor::{Exit, Supervisor, SupervisorError};
+use dsenv_local::supervisor::{EnvValue, Exit, Supervisor, SupervisorError, Work};
 use dsenv_sdk::seal::SealKey;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -16,6 +16,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_killed_guard_is_replaced_by_the_next_call", guard_killed),
     ("a_service_that_dies_unwatched_is_started_again", dies_unwatched),
     ("a_removal_that_was_cut_short_is_finished", removal_cut_short),
+    ("killed_at_any_moment_there_is_one_of_each", killed_at_any_moment),
     ("twenty_calls_at_once_make_one_guard", twenty_calls),
     ("command_substitution_ends", command_substitution),
     ("a_deleted_folder_ends_its_supervisor", folder_deleted),
@@ -130,6 +131,39 @@ fn removal_cut_short() {
         until("swept", async || (!alive(pid)).then_some(())).await;
         until("forgotten", async || client.list().await.expect("a list").is_empty().then_some(()))
             .await;
+    });
+}
+
+/// The daemon, and every third time the guard, is killed at another moment of a change each time:
+/// from before the unit is written to after its process runs.
+fn killed_at_any_moment() {
+    with_place(async |place| {
+        let addresses = [free_address(), free_address(), free_address()];
+        for round in 0..24_u64 {
+            let client = place.client().await;
+            let pong = client.ping().await.expect("a daemon");
+            let idx = usize::try_from(round % 3).expect("small");
+            let (name, address) = (format!("web{idx}"), addresses[idx]);
+            let mut changed = web(&place.dir, &name, address);
+            if let Work::Process(process) = &mut changed.work {
+                process.env.insert("ROUND".into(), EnvValue::Plain(round.to_string()));
+            }
+            let put = tokio::spawn(async move { client.put_unit(changed).await });
+            tokio::time::sleep(Duration::from_millis(round * 2)).await;
+            if round % 3 == 2 {
+                kill(pong.guard_pid);
+            }
+            kill(pong.daemon_pid);
+            // Lost with its supervisor or done: either is an answer.
+            let _ = put.await.expect("it does not panic");
+        }
+        let client = place.client().await;
+        for (idx, address) in addresses.into_iter().enumerate() {
+            let name = format!("web{idx}");
+            client.put_unit(web(&place.dir, &name, address)).await.expect("put");
+            let pid = place.healthy_pid(&name).await;
+            assert_eq!(processes_with(&format!("/{name}\0")), [pid], "{name}");
+        }
     });
 }
 
