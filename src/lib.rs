@@ -1,1 +1,21 @@
 #![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod apply;
+pub mod blueprint;
+pub mod diag;
+pub mod diff;
+pub mod event;
+pub mod expr;
+pub mod graph;
+pub mod guard;
+pub mod journal;
+pub mod lower;
+pub mod plan;
+pub mod refresh;
+pub mod resolve;
+pub mod settle;
+pub mod state;
+pub mod store;
+pub mod vault;
+pub mod world;
+pub mod yaml;

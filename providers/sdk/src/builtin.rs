@@ -1,0 +1,117 @@
+//! The native types that live in the state alone: `value` and `secret`, the same everywhere.
+//!
+//! A provider lists [`VALUE`] and [`SECRET`] among its native types, lowers the neutral kinds with
+//! [`lower`] and passes their calls on to [`create`] and [`read_many`]. They go through the same
+//! trait, journal, sealing and scheduler as a machine; nothing of them exists outside the state,
+//! so there is nothing to find after a crash, and creating one again leaves nothing behind.
+
+use crate::provider::{Create, Native, Neutral, Observed, OpError, OpErrorClass, Prior};
+use crate::schema::{Attribute, Field, NativeType, ReplaceOrder, Type};
+use crate::secret::Secret;
+use crate::term::Term;
+use crate::value::{Map, Value};
+use chacha20poly1305::aead::OsRng;
+use chacha20poly1305::aead::rand_core::RngCore;
+
+/// Keeps its input and gives it as its output.
+pub const VALUE: NativeType = NativeType {
+    name: "dsenv.value",
+    doc: "Keeps `input` and gives it as `output`.",
+    fields: &[
+        Field::new("input", Type::Any, "What it keeps."),
+        Field::new("replace_on", Type::Any, "It is created anew when this changes.").replaces(),
+    ],
+    attributes: &[Attribute::new("output", "What `input` was when it was last applied.").changes()],
+    replace: ReplaceOrder::CreateFirst,
+    state_only: true,
+    holds_data: false,
+};
+
+/// Makes a random text once, or keeps one that was given.
+pub const SECRET: NativeType = NativeType {
+    name: "dsenv.secret",
+    doc: "A random text, made once, or one that was given.",
+    fields: &[
+        Field::new("length", Type::Int { min: 8, max: 1_024 }, "How many characters.").replaces(),
+        Field::new("from", Type::Any, "The text, when it is not generated."),
+    ],
+    attributes: &[Attribute::new("value", "The text.").secret().changes()],
+    replace: ReplaceOrder::CreateFirst,
+    state_only: true,
+    holds_data: false,
+};
+
+/// The neutral kinds that are lowered here.
+pub const KINDS: &[&str] = &["secret", "value"];
+
+/// Says whether a native type is one of these.
+pub fn owns(ty: &NativeType) -> bool {
+    ty.name == VALUE.name || ty.name == SECRET.name
+}
+
+/// Lowers a `value` or a `secret`.
+pub fn lower(resource: &Neutral) -> Vec<Native> {
+    let mut args = resource.fields.clone();
+    let ty = if resource.kind == "secret" { SECRET.name } else { VALUE.name };
+    if let Some(generate) = args.remove("generate") {
+        let length = generate.step("length").unwrap_or(Term::Known(Value::Int(32)));
+        args.insert("length".to_owned(), length);
+    }
+    vec![Native { part: None, ty, args, after: Vec::new() }]
+}
+
+/// Creates one, or settles it again after a change: both need nothing but the arguments.
+pub fn create(request: Create<'_>) -> Result<Observed, OpError> {
+    let id = request.token.to_string();
+    if request.ty.name == VALUE.name {
+        let output = request.args.get("input").cloned().unwrap_or(Value::Null);
+        let values = Map::from([("output".to_owned(), output)]);
+        return Ok(Observed { remote_id: id, values });
+    }
+    let text = match (request.args.get("from"), request.args.get("length")) {
+        (Some(Value::Secret(secret)), _) => secret.clone(),
+        (Some(Value::Text(text)), _) => Secret::new(text.clone()),
+        (Some(other), _) => {
+            let message = format!("`from` of a secret is a text, not {}", other.shape());
+            return Err(OpError::new(OpErrorClass::Invalid, message));
+        }
+        (None, Some(Value::Int(length))) => random_text(*length),
+        (None, _) => {
+            let message = "a secret has `generate` or `from`";
+            return Err(OpError::new(OpErrorClass::Invalid, message));
+        }
+    };
+    let values = Map::from([("value".to_owned(), Value::Secret(text))]);
+    Ok(Observed { remote_id: id, values })
+}
+
+/// Updates one: a `value` takes its new input; a generated secret keeps its text.
+pub fn update(prior: &Prior, request: Create<'_>) -> Result<Observed, OpError> {
+    if request.ty.name == SECRET.name && !request.args.contains_key("from") {
+        return Ok(prior.observed.clone());
+    }
+    let observed = create(request)?;
+    Ok(Observed { remote_id: prior.observed.remote_id.clone(), ..observed })
+}
+
+/// Reads them again: they are what the state says.
+pub fn read_many(wanted: &[Prior]) -> Vec<Option<Observed>> {
+    wanted.iter().map(|prior| Some(prior.observed.clone())).collect()
+}
+
+/// Makes a text of letters and digits from the system's random source, each equally likely.
+pub fn random_text(length: i64) -> Secret {
+    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::new();
+    while (text.len() as i64) < length {
+        let mut bytes = [0u8; 64];
+        OsRng.fill_bytes(&mut bytes);
+        // 248 is the largest multiple of 62 in a byte: above it, some letters would be likelier.
+        for byte in bytes.into_iter().filter(|byte| *byte < 248) {
+            if (text.len() as i64) < length {
+                text.push(LETTERS[usize::from(byte) % LETTERS.len()] as char);
+            }
+        }
+    }
+    Secret::new(text)
+}

@@ -1,0 +1,635 @@
+//! The two halves of a provider, and what passes through them.
+//!
+//! ## What a provider must never do
+//! Retry, sleep, print, log to the terminal, read the environment or the clock: the engine owns
+//! time and the terminal, so that it can be simulated. A provider answers each call once, with
+//! what it saw or with an [`OpError`] that the engine can act on.
+//!
+//! ## Why `find` is compulsory
+//! Between the begin record of a create and its reply the process can die. Without a way to ask
+//! "did this token make something", what was made is an orphan that costs money.
+
+use crate::addr::{Addr, Key, Part};
+use crate::schema::NativeType;
+use crate::seal::SealKey;
+use crate::term::{Ref, Term};
+use crate::value::{Map, Value};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+// ---------------------------------------------------------------- the pure half
+
+/// One neutral resource, checked against its kind, as a provider's pure half sees it.
+#[derive(Clone, Debug)]
+pub struct Neutral {
+    /// Its address; the part is always absent.
+    pub addr: Addr,
+    /// The name of its kind.
+    pub kind: &'static str,
+    /// Its arguments by name, defaults filled in; what stands on every resource is not here.
+    pub fields: BTreeMap<String, Term>,
+    /// What it uses, in order of the name.
+    pub uses: Vec<Use>,
+    /// The network that it is placed in: the one named, else the only one there is.
+    pub network: Option<Addr>,
+    /// What the blueprint says becomes of its data.
+    pub on_destroy: OnDestroy,
+}
+
+/// One entry of `uses`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// The resource that is used.
+    pub target: Addr,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Whether it may be written to.
+    pub right: Right,
+}
+
+/// What a grant allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// Reading.
+    Read,
+    /// Reading and writing.
+    ReadWrite,
+}
+
+/// What becomes of data when its resource is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDestroy {
+    /// The delete is refused.
+    Refuse,
+    /// A last copy is kept.
+    Snapshot,
+    /// It stays, and dsenv forgets it.
+    Retain,
+    /// It is deleted.
+    Delete,
+}
+
+/// What surrounds a resource while it is lowered.
+#[derive(Clone, Debug)]
+pub struct Surroundings<'a> {
+    /// The blueprint's name.
+    pub blueprint: &'a str,
+    /// The environment's name.
+    pub environment: &'a str,
+    /// What the lock has pinned, by the name of the pin.
+    pub pins: &'a BTreeMap<String, Value>,
+}
+
+/// One native node that a resource is lowered to.
+#[derive(Clone, Debug)]
+pub struct Native {
+    /// Which node below the resource; `None` is its main node, and there is exactly one.
+    pub part: Option<Part>,
+    /// The native type's name.
+    pub ty: &'static str,
+    /// Its arguments. References in them are the edges of the graph.
+    pub args: BTreeMap<String, Term>,
+    /// Nodes that must exist first although nothing is taken from them.
+    pub after: Vec<Addr>,
+}
+
+/// Something that the lock must pin before it can be applied: packages, images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Want {
+    /// The name of the pin: the same requirement has the same name wherever it stands.
+    pub pin: Arc<str>,
+    /// What kind of thing it is, in a word, for people: `python packages`.
+    pub what: &'static str,
+    /// The requirement.
+    pub need: Value,
+}
+
+/// A remark of a provider's pure half on one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The way to the field that it is about; empty is the resource.
+    pub path: Vec<String>,
+    /// Whether it refuses the blueprint, or is only worth knowing.
+    pub weight: Weight,
+    /// What is wrong, or what is put in its place.
+    pub message: String,
+    /// What to do, in words that can be pasted.
+    pub help: Option<String>,
+}
+
+/// What a finding does to the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// The provider cannot honour it: the blueprint is refused for this environment.
+    Refuses,
+    /// The provider puts something else in its place, and its schema declares so.
+    Substitutes,
+}
+
+/// The pure half: what a neutral resource becomes here. No credential, no I/O, no clock.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The provider's name in a blueprint, which is its folder's name too.
+    fn name(&self) -> &'static str;
+
+    /// Every native type that it creates, sorted by name.
+    fn native_types(&self) -> &'static [&'static NativeType];
+
+    /// The names of the neutral kinds that it can lower, sorted.
+    fn kinds(&self) -> &'static [&'static str];
+
+    /// Says what it cannot honour in this resource, and what it puts in the place of what.
+    fn check(&self, resource: &Neutral) -> Vec<Finding>;
+
+    /// Lists what the lock must pin for this resource.
+    fn wants(&self, resource: &Neutral) -> Vec<Want>;
+
+    /// Lowers a resource that [`Provider::check`] did not refuse: one main node, and its parts.
+    fn lower(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native>;
+
+    /// Opens the live half. Reads nothing from the environment: all of it is in `setup`.
+    async fn connect(&self, setup: Setup) -> Result<Arc<dyn Connection>, OpError>;
+
+    /// Finds a native type by name.
+    fn native_type(&self, name: &str) -> Option<&'static NativeType> {
+        self.native_types().iter().copied().find(|native| native.name == name)
+    }
+}
+
+/// Everything that a live half needs to know of the world.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Whose objects these are.
+    pub owner: Owner,
+    /// A folder of the provider's own in this environment's state. It may not exist yet.
+    pub dir: PathBuf,
+    /// A folder shared by every environment of this user, for what can be fetched again.
+    pub cache: PathBuf,
+    /// The key for secrets that the provider keeps on disk.
+    pub key: SealKey,
+    /// Environment variables that the provider may use, as the command line handed them in.
+    pub variables: BTreeMap<String, String>,
+    /// The environment's `account`, when it names one.
+    pub account: Option<String>,
+    /// The environment's `region`, when it names one.
+    pub region: Option<String>,
+}
+
+/// Whose an object is: written on it as tags where the cloud has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The blueprint's name.
+    pub blueprint: String,
+    /// The environment's name.
+    pub environment: String,
+    /// The identity of the state's history.
+    pub lineage: String,
+}
+
+// ---------------------------------------------------------------- the live half
+
+/// Names one creation: the same lineage, address and generation give the same token, so that a
+/// create that is sent twice makes one object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token(Arc<str>);
+
+impl Token {
+    /// Computes the token of one generation of one node.
+    pub fn new(lineage: &str, addr: &Addr, generation: u64) -> Token {
+        let mut hash = blake3::Hasher::new_derive_key("dsenv 2026-11 token");
+        hash.update(format!("{lineage}\n{addr}\n{generation}").as_bytes());
+        Token(hash.finalize().to_hex()[..32].into())
+    }
+
+    /// Takes a token as a file or a tag has it.
+    pub fn from_text(text: &str) -> Token {
+        Token(text.into())
+    }
+
+    /// Returns its 32 characters, each of `[0-9a-f]`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the cloud says of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// The cloud's name for it.
+    pub remote_id: String,
+    /// Its arguments as the cloud has them, as far as it tells, and its attributes. A secret
+    /// argument that the cloud never shows is absent, which is not drift.
+    pub values: Map,
+}
+
+/// An object that a token made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// What there is.
+    pub observed: Observed,
+    /// Whether its creation had finished. If not, sending the same create again finishes it.
+    pub complete: bool,
+}
+
+/// An object as the state remembers it, to be read again.
+#[derive(Clone, Debug)]
+pub struct Prior {
+    /// The node, for providers that tag.
+    pub addr: Addr,
+    /// The token that made it.
+    pub token: Token,
+    /// What was last seen of it.
+    pub observed: Observed,
+}
+
+/// Takes a line on what a long call is doing, for people. May be called often; must not block.
+pub type Watch<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// A create. Sent twice with one token it must give the same object.
+#[derive(Clone, Copy)]
+pub struct Create<'a> {
+    /// The node.
+    pub addr: &'a Addr,
+    /// The native type.
+    pub ty: &'static NativeType,
+    /// The token.
+    pub token: &'a Token,
+    /// All of its arguments; absent ones are absent.
+    pub args: &'a Map,
+    /// Whom to tell what is going on.
+    pub watch: Watch<'a>,
+}
+
+/// A change in place.
+#[derive(Clone, Copy)]
+pub struct Update<'a> {
+    /// The node.
+    pub addr: &'a Addr,
+    /// The native type.
+    pub ty: &'static NativeType,
+    /// What was last seen of it.
+    pub prior: &'a Prior,
+    /// What its arguments were when they were last applied.
+    pub prior_args: &'a Map,
+    /// All of its arguments as they are to be.
+    pub args: &'a Map,
+    /// Whom to tell what is going on.
+    pub watch: Watch<'a>,
+}
+
+/// A delete. Of an object that is not there, it is a success.
+#[derive(Clone, Copy)]
+pub struct Delete<'a> {
+    /// The node.
+    pub addr: &'a Addr,
+    /// The native type.
+    pub ty: &'static NativeType,
+    /// What was last seen of it.
+    pub prior: &'a Prior,
+    /// What its arguments were when they were last applied.
+    pub prior_args: &'a Map,
+    /// What becomes of its data.
+    pub data: DataFate,
+    /// Whom to tell what is going on.
+    pub watch: Watch<'a>,
+}
+
+/// What becomes of the data of an object that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataFate {
+    /// It is deleted with the object.
+    Delete,
+    /// A last copy is kept where the provider keeps such copies, and its place is reported.
+    Snapshot,
+}
+
+/// How a call ended that the cloud may finish later.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress<T> {
+    /// It is done.
+    Done(T),
+    /// The cloud works on it; ask again with [`Connection::poll`].
+    Accepted(Accepted),
+}
+
+/// A call that the cloud took and has not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The cloud's name for the object, when it has one already.
+    pub remote_id: Option<String>,
+    /// The cloud's name for the operation.
+    pub operation: String,
+    /// What it waits for, for people: `database is being created`.
+    pub waits_for: String,
+    /// When to ask again, in milliseconds from now.
+    pub ask_again_ms: u64,
+}
+
+/// Which account the connection acts for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account, subscription or project; on one's own machine the user.
+    pub account: String,
+    /// The region; on one's own machine the host's name.
+    pub region: String,
+}
+
+/// An object that carries this owner's tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// The node that it was made for.
+    pub addr: Addr,
+    /// Its native type.
+    pub ty: String,
+    /// The token that made it.
+    pub token: Token,
+    /// The cloud's name for it.
+    pub remote_id: String,
+}
+
+/// The live half: one configured connection. Calls may run at the same time.
+#[async_trait]
+pub trait Connection: Send + Sync {
+    /// Says whom it acts for. The engine compares it with the plan before any other call.
+    async fn identity(&self) -> Result<Identity, OpError>;
+
+    /// Finds what a token made; `None` when it made nothing.
+    async fn find(&self, ty: &'static NativeType, token: &Token) -> Result<Option<Found>, OpError>;
+
+    /// Reads objects of one type again, in few calls; the answers stand in the order of the
+    /// question, `None` for one that is not there.
+    async fn read_many(
+        &self,
+        ty: &'static NativeType,
+        wanted: &[Prior],
+    ) -> Result<Vec<Option<Observed>>, OpError>;
+
+    /// Creates an object.
+    async fn create(&self, request: Create<'_>) -> Result<Progress<Observed>, OpError>;
+
+    /// Changes an object in place.
+    async fn update(&self, request: Update<'_>) -> Result<Progress<Observed>, OpError>;
+
+    /// Deletes an object.
+    async fn delete(&self, request: Delete<'_>) -> Result<Progress<()>, OpError>;
+
+    /// Asks how an accepted call stands; `None` is a delete that is done.
+    async fn poll(
+        &self,
+        ty: &'static NativeType,
+        accepted: &Accepted,
+    ) -> Result<Progress<Option<Observed>>, OpError>;
+
+    /// Reads an object that dsenv did not create, by the cloud's own name for it.
+    async fn read_foreign(
+        &self,
+        ty: &'static NativeType,
+        remote_id: &str,
+    ) -> Result<Option<Observed>, OpError>;
+
+    /// Makes an object that was imported one's own, so that `find` and `inventory` know it: where
+    /// the cloud has tags, writes them.
+    async fn claim(
+        &self,
+        ty: &'static NativeType,
+        addr: &Addr,
+        token: &Token,
+        remote_id: &str,
+    ) -> Result<(), OpError>;
+
+    /// Lists everything that carries this owner's tags: how `destroy` proves that nothing is left.
+    async fn inventory(&self) -> Result<Vec<Owned>, OpError>;
+
+    /// Pins one want: the network may be used. The value goes into the lock as it is.
+    async fn pin(&self, want: &Want, watch: Watch<'_>) -> Result<Value, OpError>;
+
+    /// Ends what the provider keeps for itself once nothing is left of the environment: processes
+    /// of its own, its folder. Called twice, the second call does nothing.
+    async fn close_environment(&self) -> Result<(), OpError>;
+
+    /// What one does with an environment from day to day; `None` where there is nothing of it.
+    fn operate(&self) -> Option<&dyn Operate> {
+        None
+    }
+}
+
+// ---------------------------------------------------------------- from day to day
+
+/// How a service of a machine stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceStatus {
+    /// The machine, pool member, database or bucket.
+    pub addr: Addr,
+    /// The service's name.
+    pub service: String,
+    /// In a word: `healthy`, `starting`, `unhealthy`, `stopped`, `failed`.
+    pub state: String,
+    /// Whether that is how it should be.
+    pub well: bool,
+    /// Its process, when it has one here.
+    pub pid: Option<u32>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Where it answers.
+    pub url: Option<String>,
+    /// Why it is not well, with the last words of its log.
+    pub detail: Option<String>,
+}
+
+/// A process to be started for a person: a shell, a command, `psql`.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The whole environment of it; nothing is inherited but the terminal's own variables.
+    pub env: Vec<(String, Value)>,
+    /// Where it starts.
+    pub dir: PathBuf,
+}
+
+/// What one does with an environment from day to day.
+#[async_trait]
+pub trait Operate: Send + Sync {
+    /// Says how every service stands, and starts again what should run and does not.
+    async fn status(&self) -> Result<Vec<ServiceStatus>, OpError>;
+
+    /// Returns the files that the logs of a node's services stand in, by service.
+    async fn logs(&self, addr: &Addr) -> Result<Vec<(String, PathBuf)>, OpError>;
+
+    /// Says how to run a command in a machine; an empty `argv` is a shell.
+    async fn enter(&self, addr: &Addr, argv: &[String]) -> Result<Entry, OpError>;
+}
+
+// ---------------------------------------------------------------- errors
+
+/// What a failed call means to the engine: a closed set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OpErrorClass {
+    /// Too many requests; try again, after this many milliseconds where the cloud says so.
+    Throttled {
+        /// What `Retry-After` said.
+        retry_after_ms: Option<u64>,
+    },
+    /// There is none of it to be had here now; the next fallback may do.
+    NoCapacity,
+    /// A limit of the account.
+    Quota,
+    /// Not allowed.
+    Denied {
+        /// The permission that is missing, as the cloud names it.
+        permission: Option<String>,
+    },
+    /// The request makes no sense to the cloud; sending it again will not help.
+    Invalid,
+    /// Something else exists under this name, or changed meanwhile.
+    Conflict,
+    /// Something still depends on it.
+    InUse,
+    /// It is not there.
+    NotFound,
+    /// It was begun, and something of it exists.
+    Partial(Box<Observed>),
+    /// Nobody knows whether it happened: the reply was lost. `find` will tell.
+    Unknown,
+}
+
+impl OpErrorClass {
+    /// Names the class, for people and for `dsenv errors`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            OpErrorClass::Throttled { .. } => "throttled",
+            OpErrorClass::NoCapacity => "no_capacity",
+            OpErrorClass::Quota => "quota",
+            OpErrorClass::Denied { .. } => "denied",
+            OpErrorClass::Invalid => "invalid",
+            OpErrorClass::Conflict => "conflict",
+            OpErrorClass::InUse => "in_use",
+            OpErrorClass::NotFound => "not_found",
+            OpErrorClass::Partial(_) => "partial",
+            OpErrorClass::Unknown => "unknown",
+        }
+    }
+}
+
+/// A call that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct OpError {
+    /// What it means to the engine.
+    pub class: OpErrorClass,
+    /// What happened, lower-case, no full stop, without secrets.
+    pub message: String,
+    /// What led to it, outermost first.
+    pub causes: Vec<String>,
+    /// What to do, when the provider knows.
+    pub help: Option<String>,
+    /// The cloud's own name for the request.
+    pub request_id: Option<String>,
+}
+
+impl OpError {
+    /// Makes an error of this class.
+    pub fn new(class: OpErrorClass, message: impl Into<String>) -> OpError {
+        OpError { class, message: message.into(), causes: Vec::new(), help: None, request_id: None }
+    }
+
+    /// The same error, with the chain of what led to it.
+    pub fn caused_by(mut self, source: &dyn std::error::Error) -> OpError {
+        let mut next = Some(source);
+        while let Some(error) = next {
+            self.causes.push(error.to_string());
+            next = error.source();
+        }
+        self
+    }
+
+    /// The same error, with what to do.
+    pub fn help(mut self, help: impl Into<String>) -> OpError {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+// ---------------------------------------------------------------- what lowering shares
+
+/// The name of the part that one entry of `uses` is lowered to.
+pub const GRANT: &str = "grant";
+
+/// Returns the address of the node that gives `user` its right on `target`.
+pub fn grant_addr(user: &Addr, target: &Addr) -> Addr {
+    user.part(GRANT, Some(grant_key(target)))
+}
+
+/// Returns the key of that node below its user: the target's address as text.
+pub fn grant_key(target: &Addr) -> Key {
+    Key::Text(target.to_string().into())
+}
+
+/// Returns the variables that `uses` gives: `FEATURES_URL` and so on, each taken from the grant's
+/// attribute of the same name. The scheme is the same for every provider.
+pub fn connection_variables(user: &Addr, uses: &[Use]) -> BTreeMap<String, Term> {
+    let mut variables = BTreeMap::new();
+    for used in uses {
+        let kind = crate::kinds::kind(used.kind).expect("`uses` was checked against the kinds");
+        let grant = grant_addr(user, &used.target);
+        for variable in kind.connection {
+            let name = format!("{}_{}", variable_stem(&used.target), variable.suffix);
+            let attribute = variable.suffix.to_lowercase();
+            variables.insert(name, Term::Ref(Ref::attribute(grant.clone(), &attribute)));
+        }
+    }
+    variables
+}
+
+/// `lake["eu-1"]` gives `LAKE_EU_1`.
+fn variable_stem(target: &Addr) -> String {
+    let mut stem = target.name.to_uppercase();
+    if let Some(key) = &target.key {
+        let text = match key {
+            Key::Index(index) => index.to_string(),
+            Key::Text(text) => text.to_uppercase(),
+        };
+        stem.push('_');
+        stem.extend(text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }));
+    }
+    stem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_depends_on_all_three() {
+        let addr = Addr::resource("a");
+        let token = Token::new("l", &addr, 1);
+        assert_eq!(token, Token::new("l", &addr, 1));
+        assert_eq!(token.as_str().len(), 32);
+        for other in [
+            Token::new("m", &addr, 1),
+            Token::new("l", &Addr::resource("b"), 1),
+            Token::new("l", &addr, 2),
+        ] {
+            assert_ne!(token, other);
+        }
+    }
+
+    #[test]
+    fn uses_gives_variables_by_the_documented_scheme() {
+        let lake = Addr::resource("lake").member(Key::Text("eu-1".into()));
+        let uses = [Use { target: lake, kind: "bucket", right: Right::Read }];
+        let variables = connection_variables(&Addr::resource("notebook"), &uses);
+        let Some(Term::Ref(url)) = variables.get("LAKE_EU_1_URL") else { panic!("{variables:?}") };
+        assert_eq!(url.to_string(), r#"notebook.grant["lake[\"eu-1\"]"].url"#);
+        assert!(variables.contains_key("LAKE_EU_1_SECRET_ACCESS_KEY"));
+    }
+}

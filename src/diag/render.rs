@@ -1,0 +1,313 @@
+//! Findings as text for people, in the manner of rustc.
+//!
+//! Title with the code, the line with the place underlined and the message beside it, the other
+//! places that explain it, then help. Only the lines shown are handed to annotate-snippets, so the
+//! cost of a diagnostic does not grow with the file.
+
+use super::{Diagnostic, Findings, Severity, Source, Span};
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
+
+/// How many diagnostics are shown; the rest is counted in a last line. JSON has them all.
+pub const SHOWN_MAX: usize = 50;
+
+/// Places at most this many lines apart are shown in one piece, with the lines between them.
+const GAP_LINES_MAX: u32 = 6;
+
+/// A line longer than this many bytes is cut around the place, and loses its column in the text.
+const LINE_BYTES_MAX: usize = 2_000;
+
+/// How the text may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Whether colour codes are written.
+    pub color: Color,
+    /// How many columns a line may have; longer source lines are cut.
+    pub width: usize,
+}
+
+/// Whether colour codes are written. The caller knows the terminal and NO_COLOR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// Plain text.
+    Off,
+    /// ANSI codes.
+    On,
+}
+
+impl Look {
+    /// Plain text, 100 columns: for pipes and tests.
+    pub const PLAIN: Look = Look { color: Color::Off, width: 100 };
+}
+
+/// Renders all findings in the order of the text, an empty line after each.
+///
+/// Spans that do not lie in `source` are shown at its end. Returns "" when there are no findings.
+pub fn text(findings: &Findings, source: &Source, look: Look) -> String {
+    let renderer = match look.color {
+        Color::Off => Renderer::plain(),
+        Color::On => Renderer::styled(),
+    };
+    let renderer = renderer.term_width(look.width).decor_style(DecorStyle::Ascii);
+    let sorted = findings.sorted();
+    let mut out = String::new();
+    for diagnostic in sorted.iter().take(SHOWN_MAX) {
+        out.push_str(&renderer.render(&[group(diagnostic, source)]));
+        out.push_str("\n\n");
+    }
+    let hidden = sorted.len().saturating_sub(SHOWN_MAX) + findings.omitted();
+    if hidden > 0 {
+        out.push_str(&format!("... and {hidden} more like these\n\n"));
+    }
+    out
+}
+
+fn group<'a>(diagnostic: &'a Diagnostic, source: &'a Source) -> Group<'a> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
+    let title = level.primary_title(diagnostic.code.title()).id(diagnostic.code.as_str());
+    let mut group = Group::with_title(title);
+    match diagnostic.span {
+        Some(span) => group = group.elements(snippets(diagnostic, span, source)),
+        None => {
+            group = group
+                .element(annotate_snippets::Origin::path(source.name()))
+                .element(Level::NOTE.no_name().message(diagnostic.message.as_str()));
+        }
+    }
+    if let Some(address) = &diagnostic.address {
+        group = group.element(Level::NOTE.with_name("resource").message(address.as_str()));
+    }
+    group.elements(diagnostic.help.iter().map(|help| Level::HELP.message(help.as_str())))
+}
+
+/// One underlined place.
+struct Mark<'a> {
+    kind: AnnotationKind,
+    span: Span,
+    line: u32,
+    text: &'a str,
+}
+
+fn snippets<'a>(diagnostic: &'a Diagnostic, span: Span, source: &'a Source) -> Vec<Element<'a>> {
+    let primary = (AnnotationKind::Primary, span, diagnostic.message.as_str());
+    let labels =
+        diagnostic.labels.iter().map(|(span, text)| (AnnotationKind::Context, *span, &text[..]));
+    let mut marks: Vec<Mark<'_>> = std::iter::once(primary)
+        .chain(labels)
+        .map(|(kind, span, text)| {
+            let span = first_line(span, source);
+            Mark { kind, span, line: source.line_of(span.start), text }
+        })
+        .collect();
+    // The piece with the place itself comes first, as its position heads the diagnostic.
+    let primary_line = marks[0].line;
+    marks.sort_by_key(|mark| mark.line);
+    let mut pieces: Vec<Vec<Mark<'_>>> = Vec::new();
+    for mark in marks {
+        match pieces.last_mut() {
+            Some(piece) if mark.line - piece[piece.len() - 1].line <= GAP_LINES_MAX => {
+                piece.push(mark);
+            }
+            _ => pieces.push(vec![mark]),
+        }
+    }
+    pieces.sort_by_key(|piece| !piece.iter().any(|mark| mark.line == primary_line));
+    pieces.into_iter().map(|piece| Element::from(snippet(piece, source))).collect()
+}
+
+fn snippet<'a>(
+    marks: Vec<Mark<'a>>,
+    source: &'a Source,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let first = source.line_span(marks[0].line);
+    let last = source.line_span(marks[marks.len() - 1].line);
+    let mut shown = first.to(last);
+    if shown.len() > LINE_BYTES_MAX {
+        // Very long lines: keep what surrounds the first mark and drop marks out of sight.
+        shown = window(shown, marks[0].span, source.text());
+    }
+    let line_start = source.line_of(shown.start) as usize;
+    let base = shown.start as usize;
+    let annotations = marks
+        .into_iter()
+        .filter(|mark| shown.start <= mark.span.start && mark.span.end <= shown.end)
+        .map(|mark| {
+            mark.kind
+                .span(mark.span.start as usize - base..mark.span.end as usize - base)
+                .label(mark.text)
+        });
+    Snippet::source(source.slice(shown))
+        .line_start(line_start)
+        .path(source.name())
+        .annotations(annotations)
+}
+
+/// Shortens a span that runs over several lines to the part on its first one: the start is what
+/// matters, and a mapping may go on for thousands of lines. Ends inside a character are moved out
+/// of it: a span that is a little wrong must not cost the user the message.
+fn first_line(span: Span, source: &Source) -> Span {
+    let text = source.text();
+    let start = text.floor_char_boundary(span.start as usize);
+    let line = source.line_span(source.line_of(start as u32)).range();
+    let start = start.min(line.end);
+    let end = text.ceil_char_boundary((span.end as usize).clamp(start, line.end));
+    Span::new(start, end)
+}
+
+fn window(shown: Span, mark: Span, text: &str) -> Span {
+    let half = LINE_BYTES_MAX / 2;
+    let start = (mark.start as usize).saturating_sub(half).max(shown.start as usize);
+    let end = (mark.end as usize).min(mark.start as usize + half) + half;
+    let end = end.min(shown.end as usize);
+    Span::new(text.ceil_char_boundary(start), text.floor_char_boundary(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Code;
+    use expect_test::{Expect, expect};
+
+    fn check(text: &str, diagnostic: Diagnostic, expected: Expect) {
+        let source = Source::new("dsenv.yaml", text);
+        expected.assert_eq(&super::text(&Findings::from(diagnostic), &source, Look::PLAIN));
+    }
+
+    #[test]
+    fn message_labels_address_and_help() {
+        check(
+            "resources:\n  lake: {}\n  lake: {}\n",
+            Diagnostic::error(Code::E0102, "`lake` is already a key of this mapping")
+                .at(Span::new(24, 28))
+                .label(Span::new(13, 17), "first written here")
+                .address("lake")
+                .help("rename one of the two"),
+            expect![[r#"
+                error[E0102]: duplicate key
+                 --> dsenv.yaml:3:3
+                  |
+                2 |   lake: {}
+                  |   ---- first written here
+                3 |   lake: {}
+                  |   ^^^^ `lake` is already a key of this mapping
+                  |
+                  = resource: lake
+                  = help: rename one of the two
+
+            "#]],
+        );
+    }
+
+    #[test]
+    fn places_far_apart_are_two_pieces() {
+        let text = format!("a: 1\n{}a: 2\n", "x: 1\n".repeat(100));
+        let again = text.len() - 5;
+        check(
+            &text,
+            Diagnostic::error(Code::E0102, "again")
+                .at(Span::new(again, again + 1))
+                .label(Span::new(0, 1), "first"),
+            expect![[r#"
+                error[E0102]: duplicate key
+                   --> dsenv.yaml:102:1
+                    |
+                102 | a: 2
+                    | ^ again
+                    |
+                   ::: dsenv.yaml:1:1
+                    |
+                  1 | a: 1
+                    | - first
+
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_span_of_many_lines_shows_its_first() {
+        check(
+            "net:\n  kind: network\n  cidr: 10.0.0.0/8\n",
+            Diagnostic::warning(Code::E0101, "odd").at(Span::new(7, 40)),
+            expect![[r#"
+                warning[E0101]: not valid YAML
+                 --> dsenv.yaml:2:3
+                  |
+                2 |   kind: network
+                  |   ^^^^^^^^^^^^^ odd
+
+            "#]],
+        );
+    }
+
+    #[test]
+    fn the_file_as_a_whole() {
+        check(
+            "",
+            Diagnostic::error(Code::E0001, "it has 20 MiB"),
+            expect![[r#"
+            error[E0001]: file too large
+            --> dsenv.yaml
+             = it has 20 MiB
+
+        "#]],
+        );
+        check(
+            "",
+            Diagnostic::error(Code::E0006, "there is nothing in it").at(Span::at(0)),
+            expect![[r#"
+                error[E0006]: nothing in the file
+                 --> dsenv.yaml:1:1
+                  |
+                1 |
+                  | ^ there is nothing in it
+
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_line_of_a_megabyte_is_cut_around_the_place() {
+        let text = format!("a: {}!{}", "x".repeat(500_000), "é".repeat(250_000));
+        let source = Source::new("dsenv.yaml", text.as_str());
+        let diagnostic = Diagnostic::error(Code::E0101, "here").at(Span::new(500_003, 500_004));
+        let rendered = super::text(&Findings::from(diagnostic), &source, Look::PLAIN);
+        assert!(rendered.len() < 1_000, "{rendered}");
+        assert!(rendered.contains("^ here"), "{rendered}");
+    }
+
+    #[test]
+    fn a_span_that_is_a_little_wrong_still_shows() {
+        let findings = Findings::from_iter([
+            Diagnostic::error(Code::E0101, "inside").at(Span::new(4, 5)),
+            Diagnostic::error(Code::E0101, "behind").at(Span::new(90, 99)),
+            Diagnostic::error(Code::E0101, "on the line break").at(Span::new(7, 8)),
+        ]);
+        let rendered = super::text(&findings, &Source::new("x", "a: éé\nb\n"), Look::PLAIN);
+        for message in ["^ inside", "^ behind", "^ on the line break"] {
+            assert!(rendered.contains(message), "{rendered}");
+        }
+    }
+
+    #[test]
+    fn at_most_fifty_are_shown() {
+        let one = Diagnostic::error(Code::E0101, "here").at(Span::at(0));
+        let findings = Findings::from_iter(vec![one; 60]);
+        let rendered = super::text(&findings, &Source::new("x", "a"), Look::PLAIN);
+        assert_eq!(rendered.matches("^ here").count(), 50);
+        assert!(rendered.ends_with("... and 10 more like these\n\n"), "{rendered}");
+    }
+
+    #[test]
+    fn colour_only_when_asked_for() {
+        let diagnostic = Diagnostic::error(Code::E0101, "here").at(Span::at(0));
+        let findings = Findings::from(diagnostic);
+        let source = Source::new("x", "a");
+        assert!(!super::text(&findings, &source, Look::PLAIN).contains('\u{1b}'));
+        let colored = Look { color: Color::On, width: 80 };
+        assert!(super::text(&findings, &source, colored).contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,474 @@
+//! What differs between what is asked for, what was recorded and what is there; and why.
+//!
+//! In: the native graph, the state, what refresh saw and what the user asked for on the command line.
+//! Out: one [`Change`] a node, in an order in which nodes can be made, each with its reason. The
+//! engine diffs from the schema; providers do not. Pure.
+
+use crate::lower::{Native, Node};
+use crate::refresh::{Refreshed, Seen};
+use crate::resolve::Scope;
+use crate::settle::{self, Facts};
+use crate::state::{Object, Resource, State, Status};
+use dsenv_sdk::schema::{NativeType, OnChange, ReplaceOrder};
+use dsenv_sdk::value::{Map, Value};
+use dsenv_sdk::{Addr, Term};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is done with a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// It is created.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// It is created anew, and the old one deleted.
+    Replace,
+    /// It is deleted.
+    Delete,
+    /// It is taken out of the state and left alone.
+    Forget,
+    /// An interrupted create is finished.
+    Resume,
+    /// Nothing is done.
+    NoOp,
+}
+
+/// Why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The blueprint has it and the state has not.
+    New,
+    /// These arguments differ from what was applied.
+    Changed(Vec<String>),
+    /// These arguments were changed outside of dsenv; the blueprint wins.
+    Drifted(Vec<String>),
+    /// It was deleted outside of dsenv.
+    GoneOutside,
+    /// Its creation did not finish well.
+    Tainted,
+    /// Its old object was deleted, and the new one was not created yet.
+    ReplaceOutstanding,
+    /// Its creation was interrupted.
+    Interrupted,
+    /// `--replace` names it.
+    Requested,
+    /// Its block is gone from the blueprint.
+    BlockGone,
+    /// The environment is destroyed.
+    Destroy,
+    /// It was replaced before, and its old object is still there.
+    Deposed,
+    /// Nothing differs.
+    Same,
+    /// `--target` or `--exclude` leaves it out.
+    LeftOut,
+}
+
+/// One argument or attribute that is not what was recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// Its name.
+    pub name: String,
+    /// What was recorded.
+    pub before: Value,
+    /// What is there.
+    pub after: Value,
+    /// Whether anything depends on it: an argument always, an attribute when a resource or output
+    /// takes it.
+    pub relevant: bool,
+}
+
+/// What is to become of one node.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The node.
+    pub addr: Addr,
+    /// The neutral kind.
+    pub kind: String,
+    /// The native type.
+    pub ty: String,
+    /// What is done.
+    pub action: Action,
+    /// In which order it is replaced, when it is.
+    pub order: ReplaceOrder,
+    /// Why.
+    pub reason: Reason,
+    /// What was applied last.
+    pub before: Option<Map>,
+    /// What is asked for, with holes; empty for a delete.
+    pub after: BTreeMap<String, Term>,
+    /// What differs between what was recorded and what is there.
+    pub drift: Vec<Drift>,
+    /// What is there, when refresh saw it.
+    pub observed: Option<dsenv_sdk::provider::Observed>,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// What kind of plan it is.
+    pub mode: Mode,
+    /// `--replace`.
+    pub replace: Vec<Addr>,
+    /// `--target`; never together with `exclude`.
+    pub target: Vec<Addr>,
+    /// `--exclude`, or `--keep` of destroy.
+    pub exclude: Vec<Addr>,
+}
+
+/// What kind of plan it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Make what is there what the blueprint says.
+    #[default]
+    Apply,
+    /// Delete everything.
+    Destroy,
+    /// Take over what is there into the state; change nothing.
+    RefreshOnly,
+}
+
+/// An expression that cannot be computed.
+#[derive(Debug, Clone)]
+pub struct Unsettled {
+    /// The node.
+    pub addr: Addr,
+    /// What is wrong, for the user.
+    pub message: String,
+}
+
+/// Everything that a node's terms can refer to, as it becomes known.
+struct Known<'a> {
+    native: &'a Native,
+    scope: &'a Scope,
+    attributes: BTreeMap<Addr, Map>,
+}
+
+impl Facts for Known<'_> {
+    fn arguments(&self, addr: &Addr) -> Option<&BTreeMap<String, Term>> {
+        self.native.arguments.get(addr)
+    }
+
+    fn attributes(&self, addr: &Addr) -> Option<&Map> {
+        self.attributes.get(addr)
+    }
+
+    fn scope(&self) -> &Scope {
+        self.scope
+    }
+}
+
+/// Compares. The changes stand in the order of the graph, then what is only in the state, in
+/// reverse order of its dependencies.
+pub fn diff(
+    native: &Native,
+    scope: &Scope,
+    outputs: &BTreeMap<String, Term>,
+    state: &State,
+    refreshed: &Refreshed,
+    wishes: &Wishes,
+) -> Result<(Vec<Change>, BTreeMap<String, Term>), Unsettled> {
+    let selected = select(native, state, wishes);
+    let relevant = relevant_attributes(native, outputs);
+    let mut known = Known { native, scope, attributes: BTreeMap::new() };
+    let mut changes = Vec::with_capacity(native.order.len());
+    if wishes.mode != Mode::Destroy {
+        for addr in &native.order {
+            let node = &native.nodes[addr];
+            let args = settle::settle_all(&node.args, &known)
+                .map_err(|message| Unsettled { addr: addr.clone(), message })?;
+            let prior = state.resources.get(addr);
+            let mut change = compare(addr, node, args, prior, refreshed, &relevant);
+            judge_selection(&mut change, wishes, selected.as_ref());
+            if let Some(attributes) = attributes_after(&change, node.ty, prior) {
+                known.attributes.insert(addr.clone(), attributes);
+            }
+            changes.push(change);
+        }
+    }
+    let settled_outputs = settle::settle_all(outputs, &known).map_err(|message| {
+        let addr = Addr::resource("outputs");
+        Unsettled { addr, message }
+    })?;
+    add_deletes(native, state, refreshed, wishes, selected.as_ref(), &mut changes);
+    Ok((changes, settled_outputs))
+}
+
+/// Compares one node of the blueprint with the state.
+fn compare(
+    addr: &Addr,
+    node: &Node,
+    args: BTreeMap<String, Term>,
+    prior: Option<&Resource>,
+    refreshed: &Refreshed,
+    relevant: &BTreeSet<(Addr, String)>,
+) -> Change {
+    let object = prior.and_then(|prior| prior.current.as_ref());
+    let mut change = Change {
+        addr: addr.clone(),
+        kind: node.kind.to_owned(),
+        ty: node.ty.name.to_owned(),
+        action: Action::NoOp,
+        order: node.replace,
+        reason: Reason::Same,
+        before: object.map(|object| object.args.clone()),
+        after: args,
+        drift: Vec::new(),
+        observed: None,
+    };
+    let Some(object) = object else {
+        change.action = Action::Create;
+        change.reason = match prior {
+            Some(prior) if prior.generation > 0 => Reason::ReplaceOutstanding,
+            _ => Reason::New,
+        };
+        return change;
+    };
+    match object.status {
+        Status::Creating => return resume(change, object),
+        Status::Tainted => {
+            change.action = Action::Replace;
+            change.reason = Reason::Tainted;
+            return change;
+        }
+        Status::Ready | Status::Updating | Status::Deleting => {}
+    }
+    if prior.is_some_and(|prior| prior.ty != node.ty.name) {
+        change.action = Action::Replace;
+        change.reason = Reason::Changed(vec!["type".to_owned()]);
+        return change;
+    }
+    match refreshed.seen(addr) {
+        Seen::Gone => {
+            change.action = Action::Create;
+            change.reason = Reason::GoneOutside;
+            return change;
+        }
+        Seen::There(observed) => {
+            change.drift = drift(addr, node.ty, object, observed, relevant);
+            change.observed = Some(observed.clone());
+        }
+        Seen::Unread => {}
+    }
+    if object.status == Status::Deleting {
+        // Somebody agreed to its deletion, and the cloud may be at it still.
+        change.action = Action::Replace;
+        change.reason = Reason::Interrupted;
+        return change;
+    }
+    compare_args(&mut change, node, object);
+    change
+}
+
+/// An interrupted create is finished with the same arguments; with others it begins anew.
+fn resume(mut change: Change, object: &Object) -> Change {
+    let same = change.after.iter().all(|(name, term)| term.known() == object.args.get(name));
+    change.action = if same { Action::Resume } else { Action::Replace };
+    change.reason = Reason::Interrupted;
+    change
+}
+
+fn compare_args(change: &mut Change, node: &Node, object: &Object) {
+    let names: BTreeSet<&String> = change.after.keys().chain(object.args.keys()).collect();
+    let ignored = |name: &str| node.ignore.iter().any(|ignored| ignored == name);
+    let mut changed = Vec::new();
+    let mut drifted = Vec::new();
+    let mut replace = false;
+    for name in names {
+        let field = node.ty.field(name);
+        let asked = change.after.get(name);
+        let differs = !same(asked, object.args.get(name)) || object.status == Status::Updating;
+        let moved = change.drift.iter().any(|drift| drift.name == *name)
+            && field.is_some_and(|field| !field.cloud_owned);
+        if ignored(name) || !(differs || moved) {
+            continue;
+        }
+        replace |= field.is_some_and(|field| field.on_change == OnChange::Replace)
+            && object.status != Status::Updating;
+        if differs { changed.push(name.clone()) } else { drifted.push(name.clone()) }
+    }
+    if changed.is_empty() && drifted.is_empty() {
+        return;
+    }
+    change.action = if replace { Action::Replace } else { Action::Update };
+    change.reason =
+        if changed.is_empty() { Reason::Drifted(drifted) } else { Reason::Changed(changed) };
+}
+
+/// An open term may come to anything, so it differs. Absent and null are the same.
+fn same(asked: Option<&Term>, recorded: Option<&Value>) -> bool {
+    match (asked, recorded) {
+        (None | Some(Term::Known(Value::Null)), None | Some(Value::Null)) => true,
+        (Some(Term::Known(asked)), Some(recorded)) => asked == recorded,
+        _ => false,
+    }
+}
+
+fn drift(
+    addr: &Addr,
+    ty: &NativeType,
+    object: &Object,
+    observed: &dsenv_sdk::provider::Observed,
+    relevant: &BTreeSet<(Addr, String)>,
+) -> Vec<Drift> {
+    let mut drifts = Vec::new();
+    for (name, after) in &observed.values {
+        let field = ty.field(name);
+        let before = match field {
+            Some(field) if field.cloud_owned => continue,
+            Some(_) => object.args.get(name),
+            None => object.observed.values.get(name),
+        };
+        let before = before.cloned().unwrap_or(Value::Null);
+        if before != *after {
+            let relevant = field.is_some() || relevant.contains(&(addr.clone(), name.clone()));
+            drifts.push(Drift { name: name.clone(), before, after: after.clone(), relevant });
+        }
+    }
+    drifts
+}
+
+/// Every attribute that some node or output takes.
+fn relevant_attributes(
+    native: &Native,
+    outputs: &BTreeMap<String, Term>,
+) -> BTreeSet<(Addr, String)> {
+    let mut relevant = BTreeSet::new();
+    let terms = native.nodes.values().flat_map(|node| node.args.values());
+    for term in terms.chain(outputs.values()) {
+        term.each_ref(&mut |reference| {
+            if let Some(first) = reference.path.first() {
+                relevant.insert((reference.addr.clone(), first.to_string()));
+            }
+        });
+    }
+    relevant
+}
+
+/// The attributes that dependants can count on once this change is made; `None` when none is known.
+fn attributes_after(change: &Change, ty: &NativeType, prior: Option<&Resource>) -> Option<Map> {
+    let recorded = || prior?.current.as_ref().map(|object| &object.observed);
+    let observed = change.observed.as_ref().or_else(recorded)?;
+    match change.action {
+        Action::NoOp => Some(observed.values.clone()),
+        Action::Update => {
+            let stable = |name: &String| ty.attribute(name).is_some_and(|a| a.stable);
+            let kept = observed.values.iter().filter(|(name, _)| stable(name));
+            Some(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        Action::Create | Action::Replace | Action::Delete | Action::Forget | Action::Resume => None,
+    }
+}
+
+/// Takes `--replace`, `--target`, `--exclude` and refresh-only into account.
+fn judge_selection(change: &mut Change, wishes: &Wishes, selected: Option<&BTreeSet<Addr>>) {
+    if selected.is_some_and(|selected| !selected.contains(&change.addr)) {
+        change.action = Action::NoOp;
+        change.reason = Reason::LeftOut;
+        return;
+    }
+    if wishes.mode == Mode::RefreshOnly {
+        let gone = change.reason == Reason::GoneOutside;
+        change.action = if gone { Action::Forget } else { Action::NoOp };
+        if !gone {
+            change.reason = Reason::Same;
+        }
+        return;
+    }
+    let requested = wishes.replace.iter().any(|addr| addr.covers(&change.addr));
+    if requested && matches!(change.action, Action::NoOp | Action::Update) {
+        change.action = Action::Replace;
+        change.reason = Reason::Requested;
+    }
+}
+
+/// Adds a delete for what only the state has, and for what was replaced and is still there.
+fn add_deletes(
+    native: &Native,
+    state: &State,
+    refreshed: &Refreshed,
+    wishes: &Wishes,
+    selected: Option<&BTreeSet<Addr>>,
+    changes: &mut Vec<Change>,
+) {
+    if wishes.mode == Mode::RefreshOnly {
+        return;
+    }
+    for (addr, prior) in &state.resources {
+        let wanted = wishes.mode != Mode::Destroy && native.nodes.contains_key(addr);
+        let left_out = selected.is_some_and(|selected| !selected.contains(addr));
+        if wanted || left_out {
+            continue;
+        }
+        let gone = matches!(refreshed.seen(addr), Seen::Gone);
+        let object = prior.current.as_ref().or(prior.deposed.first());
+        let reason = match (wishes.mode, gone) {
+            (_, true) => Reason::GoneOutside,
+            (Mode::Destroy, _) => Reason::Destroy,
+            _ => Reason::BlockGone,
+        };
+        changes.push(Change {
+            addr: addr.clone(),
+            kind: prior.kind.clone(),
+            ty: prior.ty.clone(),
+            action: if gone && prior.deposed.is_empty() { Action::Forget } else { Action::Delete },
+            order: ReplaceOrder::DeleteFirst,
+            reason,
+            before: object.map(|object| object.args.clone()),
+            after: BTreeMap::new(),
+            drift: Vec::new(),
+            observed: None,
+        });
+    }
+}
+
+/// The nodes that the plan may touch; `None` is all of them.
+///
+/// A target brings what it needs and nothing that needs it; what is excluded takes with it what needs
+/// it. When things are deleted the direction turns round: nothing may be deleted under what stays.
+fn select(native: &Native, state: &State, wishes: &Wishes) -> Option<BTreeSet<Addr>> {
+    if wishes.target.is_empty() && wishes.exclude.is_empty() {
+        return None;
+    }
+    let all: BTreeSet<&Addr> = native.nodes.keys().chain(state.resources.keys()).collect();
+    let named = |names: &[Addr]| -> BTreeSet<Addr> {
+        let covered = |addr: &&&Addr| names.iter().any(|name| name.covers(addr));
+        all.iter().filter(covered).map(|addr| (*addr).clone()).collect()
+    };
+    let needs = |addr: &Addr| -> BTreeSet<Addr> {
+        let from_state = state.resources.get(addr).map(|prior| &prior.depends_on);
+        match (wishes.mode, native.nodes.get(addr)) {
+            (Mode::Apply | Mode::RefreshOnly, Some(node)) => node.depends_on.clone(),
+            _ => from_state.cloned().unwrap_or_default(),
+        }
+    };
+    let mut needed_by: BTreeMap<Addr, BTreeSet<Addr>> = BTreeMap::new();
+    for addr in &all {
+        for needed in needs(addr) {
+            needed_by.entry(needed).or_default().insert((*addr).clone());
+        }
+    }
+    let down = |start: BTreeSet<Addr>| closure(start, &needs);
+    let up = |start| closure(start, &|addr| needed_by.get(addr).cloned().unwrap_or_default());
+    let destroys = wishes.mode == Mode::Destroy;
+    if !wishes.target.is_empty() {
+        let targets = named(&wishes.target);
+        return Some(if destroys { up(targets) } else { down(targets) });
+    }
+    let excluded = named(&wishes.exclude);
+    let excluded = if destroys { down(excluded) } else { up(excluded) };
+    Some(all.into_iter().filter(|addr| !excluded.contains(addr)).cloned().collect())
+}
+
+fn closure(start: BTreeSet<Addr>, next: &dyn Fn(&Addr) -> BTreeSet<Addr>) -> BTreeSet<Addr> {
+    let mut open: Vec<Addr> = start.iter().cloned().collect();
+    let mut closed = start;
+    while let Some(addr) = open.pop() {
+        for found in next(&addr) {
+            if closed.insert(found.clone()) {
+                open.push(found);
+            }
+        }
+    }
+    closed
+}

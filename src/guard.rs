@@ -1,0 +1,83 @@
+//! May this plan be applied: protection and data.
+//!
+//! In: a plan, the state and what the user allowed. Out: findings; an error among them refuses the
+//! plan. Protection is read from the state, so it outlives the block that declared it (law 11). Pure.
+
+use crate::diag::{Code, Diagnostic, Findings};
+use crate::diff::{Action, Change, Reason};
+use crate::plan::Plan;
+use crate::state::State;
+use dsenv_sdk::Addr;
+use dsenv_sdk::provider::{OnDestroy, Provider};
+use std::collections::BTreeSet;
+
+/// What the user allowed on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed {
+    /// Resources that may be replaced although they hold data: `--replace`.
+    pub replace: Vec<Addr>,
+    /// Resources whose data may be deleted: `--delete-data`.
+    pub delete_data: Vec<Addr>,
+}
+
+/// Judges every change of the plan.
+pub fn judge(plan: &Plan, state: &State, provider: &dyn Provider, allowed: &Allowed) -> Findings {
+    let mut findings = Findings::new();
+    let protected: BTreeSet<&Addr> = state.protected.iter().chain(&plan.protect).collect();
+    for change in &plan.changes {
+        let what = match change.action {
+            Action::Delete => "deletes",
+            Action::Replace => "replaces",
+            Action::Forget if change.reason != Reason::GoneOutside => "forgets",
+            Action::Create | Action::Update | Action::Forget | Action::Resume | Action::NoOp => {
+                continue;
+            }
+        };
+        findings.extend(judge_protection(change, what, &protected));
+        findings.extend(judge_data(change, state, provider, allowed));
+    }
+    findings
+}
+
+fn judge_protection(
+    change: &Change,
+    what: &str,
+    protected: &BTreeSet<&Addr>,
+) -> Option<Diagnostic> {
+    let owner = protected.iter().find(|owner| owner.covers(&change.addr))?;
+    let message = format!("the plan {what} `{}`, and `{owner}` is protected", change.addr);
+    let help = format!("if that is meant: `dsenv unprotect '{owner}'`, then again");
+    let refused = Diagnostic::error(Code::E0808, message).address(change.addr.to_string());
+    Some(refused.help(help))
+}
+
+fn judge_data(
+    change: &Change,
+    state: &State,
+    provider: &dyn Provider,
+    allowed: &Allowed,
+) -> Option<Diagnostic> {
+    let addr = &change.addr;
+    let prior = state.resources.get(addr)?;
+    let holds_data = provider.native_type(&prior.ty).is_some_and(|ty| ty.holds_data);
+    let named = |names: &[Addr]| names.iter().any(|name| name.covers(addr));
+    if !holds_data || prior.current.is_none() || named(&allowed.delete_data) {
+        return None;
+    }
+    let kind = &change.kind;
+    let refuse =
+        |message: String| Diagnostic::error(Code::E0809, message).address(addr.to_string());
+    match (change.action, prior.on_destroy) {
+        (Action::Replace, _) if !named(&allowed.replace) => Some(
+            refuse(format!("the plan replaces `{addr}`: a new {kind} is created, and the data of \
+                            the old one is not in it"))
+            .help(format!("if that is meant: `--replace '{addr}'`")),
+        ),
+        (Action::Delete, OnDestroy::Refuse) => Some(
+            refuse(format!("the plan deletes `{addr}`, a {kind}, with everything in it"))
+                .help(format!("if that is meant: `--delete-data '{addr}'`"))
+                .help("or say in its block what becomes of its data: `on_destroy: delete`, `snapshot` or `retain`"),
+        ),
+        _ => None,
+    }
+}

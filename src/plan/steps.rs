@@ -1,0 +1,236 @@
+//! Changes become steps with edges. The rules stand at the head of [`super`].
+
+use super::{NodeFacts, Step, Verb};
+use crate::diff::{Action, Change};
+use crate::lower::Native;
+use crate::state::{Resource, State};
+use dsenv_sdk::Addr;
+use dsenv_sdk::provider::{DataFate, OnDestroy};
+use dsenv_sdk::schema::ReplaceOrder;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The steps of each node: what makes the new version ready, and what makes old objects gone.
+#[derive(Default)]
+struct StepsOf {
+    ready: Option<u32>,
+    gone: Vec<u32>,
+}
+
+/// What the steps are built from.
+pub struct Sources<'a> {
+    /// The native graph.
+    pub native: &'a Native,
+    /// The state.
+    pub state: &'a State,
+    /// The provider's name.
+    pub provider: &'a str,
+    /// Resources whose data may go: `--delete-data`.
+    pub delete_data: &'a [Addr],
+    /// Resources that are forgotten instead of deleted.
+    pub forgotten: &'a [Addr],
+    /// Whether the state takes over what refresh saw.
+    pub record: bool,
+}
+
+/// Builds the steps, and the facts of every node that they touch. Settles the order of each
+/// replacement in `changes` on the way.
+pub fn build(
+    changes: &mut [Change],
+    sources: &Sources<'_>,
+) -> (Vec<Step>, BTreeMap<Addr, NodeFacts>) {
+    settle_orders(changes, sources);
+    let mut steps = Vec::new();
+    let mut nodes = BTreeMap::new();
+    let mut steps_of: BTreeMap<Addr, StepsOf> = BTreeMap::new();
+    for change in changes.iter() {
+        let facts = facts(change, sources);
+        let mut made = StepsOf::default();
+        for verb in verbs(change, facts.as_ref(), sources) {
+            let number = u32::try_from(steps.len()).expect("a plan has less than 2^32 steps");
+            match verb {
+                Verb::Delete { .. } | Verb::Forget => made.gone.push(number),
+                Verb::Create { .. } | Verb::Update { .. } | Verb::Resume | Verb::Record { .. } => {
+                    made.ready = Some(number);
+                }
+            }
+            steps.push(Step { addr: change.addr.clone(), verb, after: Vec::new() });
+        }
+        if made.ready.is_some() || !made.gone.is_empty() {
+            nodes.extend(facts.map(|facts| (change.addr.clone(), facts)));
+            steps_of.insert(change.addr.clone(), made);
+        }
+    }
+    link(changes, sources, &steps_of, &mut steps);
+    for step in &mut steps {
+        step.after.sort_unstable();
+        step.after.dedup();
+    }
+    (steps, nodes)
+}
+
+/// Replacement order, made to agree: what a create-first replacement needs is create-first too.
+/// The changes of the blueprint's nodes stand in the order of the graph, so one pass from the end
+/// reaches everything.
+fn settle_orders(changes: &mut [Change], sources: &Sources<'_>) {
+    let mut create_first: BTreeSet<Addr> = BTreeSet::new();
+    for change in changes.iter_mut().rev() {
+        let Some(node) = sources.native.nodes.get(&change.addr) else { continue };
+        if create_first.contains(&change.addr) {
+            change.order = ReplaceOrder::CreateFirst;
+        }
+        if change.action == Action::Replace && change.order == ReplaceOrder::CreateFirst {
+            create_first.extend(node.depends_on.iter().cloned());
+        }
+    }
+}
+
+fn facts(change: &Change, sources: &Sources<'_>) -> Option<NodeFacts> {
+    let Some(node) = sources.native.nodes.get(&change.addr) else {
+        let prior = sources.state.resources.get(&change.addr)?;
+        return Some(NodeFacts {
+            kind: prior.kind.clone(),
+            ty: prior.ty.clone(),
+            provider: prior.provider.clone(),
+            depends_on: prior.depends_on.clone(),
+            create_first: prior.create_first,
+            on_destroy: prior.on_destroy,
+            timeouts_s: [None; 3],
+        });
+    };
+    Some(NodeFacts {
+        kind: node.kind.to_owned(),
+        ty: node.ty.name.to_owned(),
+        provider: sources.provider.to_owned(),
+        depends_on: node.depends_on.clone(),
+        create_first: change.order == ReplaceOrder::CreateFirst,
+        on_destroy: node.on_destroy,
+        timeouts_s: node.timeouts_s,
+    })
+}
+
+/// What is done with one node, in no particular order; [`link`] orders it.
+fn verbs(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> Vec<Verb> {
+    let prior = sources.state.resources.get(&change.addr);
+    let generation = sources.state.next_generation(&change.addr);
+    let fate = fate(change, prior, sources);
+    let current = prior.and_then(|prior| prior.current.as_ref()).map(|object| object.generation);
+    let delete = |generation| match fate {
+        Some(fate) => Verb::Delete { generation, fate },
+        None => Verb::Forget,
+    };
+    let args = change.after.clone();
+    let mut verbs = match change.action {
+        Action::Create => vec![Verb::Create { generation, args }],
+        Action::Update => vec![Verb::Update { args }],
+        Action::Resume => vec![Verb::Resume],
+        Action::Replace => {
+            let old = current.expect("what is replaced is there");
+            vec![
+                Verb::Delete { generation: old, fate: fate.unwrap_or(DataFate::Delete) },
+                Verb::Create { generation, args },
+            ]
+        }
+        Action::Delete => current.map(delete).into_iter().collect(),
+        Action::Forget => return vec![Verb::Forget],
+        Action::NoOp => record(change, facts, prior, sources).into_iter().collect(),
+    };
+    if change.reason != crate::diff::Reason::LeftOut {
+        let deposed = prior.into_iter().flat_map(|prior| &prior.deposed);
+        verbs.extend(deposed.map(|object| delete(object.generation)));
+    }
+    verbs
+}
+
+/// What becomes of the data; `None` keeps the object and forgets it. Whether that is allowed at all
+/// is for [`crate::guard`] to say.
+fn fate(change: &Change, prior: Option<&Resource>, sources: &Sources<'_>) -> Option<DataFate> {
+    if sources.forgotten.iter().any(|addr| addr.covers(&change.addr)) {
+        return None;
+    }
+    if sources.delete_data.iter().any(|addr| addr.covers(&change.addr)) {
+        return Some(DataFate::Delete);
+    }
+    match prior.map(|prior| prior.on_destroy) {
+        Some(OnDestroy::Snapshot) => Some(DataFate::Snapshot),
+        Some(OnDestroy::Retain) => None,
+        Some(OnDestroy::Delete | OnDestroy::Refuse) | None => Some(DataFate::Delete),
+    }
+}
+
+/// Takes into the state what it does not know yet: what refresh saw, or changed facts of the node.
+fn record(
+    change: &Change,
+    facts: Option<&NodeFacts>,
+    prior: Option<&Resource>,
+    sources: &Sources<'_>,
+) -> Option<Verb> {
+    let prior = prior.filter(|_| change.reason != crate::diff::Reason::LeftOut)?;
+    let object = prior.current.as_ref()?;
+    let seen = change.observed.as_ref().filter(|seen| sources.record && **seen != object.observed);
+    let facts_changed = facts.is_some_and(|facts| {
+        // The order of replacement follows from the plan of the day; it is kept with real steps only.
+        facts.depends_on != prior.depends_on || facts.on_destroy != prior.on_destroy
+    });
+    (seen.is_some() || facts_changed).then(|| Verb::Record { observed: seen.cloned() })
+}
+
+fn link(
+    changes: &[Change],
+    sources: &Sources<'_>,
+    steps_of: &BTreeMap<Addr, StepsOf>,
+    steps: &mut [Step],
+) {
+    let orders: BTreeMap<&Addr, (Action, ReplaceOrder)> =
+        changes.iter().map(|change| (&change.addr, (change.action, change.order))).collect();
+    let replaced = |addr: &Addr, order| {
+        orders.get(addr).is_some_and(|found| *found == (Action::Replace, order))
+    };
+    for (addr, made) in steps_of {
+        let needs_now = sources.native.nodes.get(addr).map(|node| &node.depends_on);
+        let prior = sources.state.resources.get(addr);
+        // What is made comes after what it needs.
+        for needed in needs_now.into_iter().flatten() {
+            let ready = steps_of.get(needed).and_then(|made| made.ready);
+            if let (Some(mine), Some(ready)) = (made.ready, ready) {
+                steps[mine as usize].after.push(ready);
+            }
+            // The old object of what it needs goes after everything that takes the new one.
+            if let Some(mine) = made.ready
+                && replaced(needed, ReplaceOrder::CreateFirst)
+            {
+                push_after(steps, &steps_of[needed].gone, mine);
+            }
+        }
+        // The two halves of a replacement.
+        if let Some(ready) = made.ready {
+            if replaced(addr, ReplaceOrder::DeleteFirst) {
+                let gone = made.gone.clone();
+                steps[ready as usize].after.extend(gone);
+            } else {
+                push_after(steps, &made.gone, ready);
+            }
+        }
+        // What it needed goes after it: after its own delete, or after the change that lets go.
+        for needed in prior.into_iter().flat_map(|prior| &prior.depends_on) {
+            let Some(other) = steps_of.get(needed) else { continue };
+            for gone in &made.gone {
+                push_after(steps, &other.gone, *gone);
+            }
+            let holds_on = needs_now.is_some_and(|needs| needs.contains(needed));
+            let waits_for_it = holds_on && !replaced(needed, ReplaceOrder::CreateFirst);
+            if let (Some(ready), false) = (made.ready, waits_for_it) {
+                let lets_go = !replaced(addr, ReplaceOrder::DeleteFirst) || made.gone.is_empty();
+                if lets_go {
+                    push_after(steps, &other.gone, ready);
+                }
+            }
+        }
+    }
+}
+
+/// Makes each of these steps wait for one other.
+fn push_after(steps: &mut [Step], waiting: &[u32], other: u32) {
+    for step in waiting.iter().filter(|step| **step != other) {
+        steps[*step as usize].after.push(other);
+    }
+}
