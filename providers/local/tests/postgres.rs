@@ -8,7 +8,7 @@ mod host;
 use dsenv_local::account::reachable_or;
 use dsenv_local::postgres::server::SUPERUSER;
 use dsenv_local::postgres::{
-    Binaries, Host, Init, Recovered, Right, Server, ServerAccounts, ServerError,
+    Admin, Binaries, Host, Init, Recovered, Right, Server, ServerAccounts, ServerError,
 };
 use dsenv_local::tool::{Tool, ToolEnv, run_ok};
 use dsenv_sdk::secret::Secret;
@@ -229,6 +229,14 @@ fn an_ordinary_user_needs_no_other_account() {
     assert!(done.status.success() && said.contains("1 passed"), "{said}");
 }
 
+fn secret(role: &str) -> Secret {
+    Secret::new(format!("password of {role}"))
+}
+
+async fn enter(server: &Server, role: &str) -> Client {
+    login(server, role, &secret(role), "features").await.expect("its own password")
+}
+
 #[tokio::test]
 async fn roles_have_the_right_that_was_asked_for_and_no_more() {
     let folder = open_folder();
@@ -237,29 +245,30 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
     server.init(&super_password).await.expect("made");
     let running = Running::start(&server).await;
     let admin = server.admin(&super_password).await.expect("a session");
-    for _ in 0..2 {
-        admin.ensure_database("features").await.expect("twice is fine");
-    }
     admin.ensure_database("other").await.expect("made");
-    let secret = |name: &str| Secret::new(format!("password of {name}"));
-    for (role, right) in [
+    let asked = [
         ("ann", Right::ReadWrite),
         ("bob", Right::ReadWrite),
         ("eve", Right::Read),
         ("olga", Right::Owner),
-    ] {
-        for _ in 0..2 {
+    ];
+    for _ in 0..2 {
+        admin.ensure_database("features").await.expect("twice is fine");
+        for (role, right) in asked {
             let made = admin.ensure_role(role, &secret(role), right, "features").await;
             made.expect("twice is fine");
         }
     }
-    let enter = async |role: &str| {
-        login(&server, role, &secret(role), "features").await.expect("its own password")
-    };
-    let (ann, bob) = (enter("ann").await, enter("bob").await);
-    let (eve, olga) = (enter("eve").await, enter("olga").await);
+    writers_share_rows_and_structure(&server).await;
+    everybody_sees_what_is_made_later(&server).await;
+    nobody_goes_beyond_the_right(&server).await;
+    a_lowered_right_ends_sessions(&server, &admin).await;
+    what_a_role_made_outlives_it(&server, &admin).await;
+    running.stop().await;
+}
 
-    // Two writers share tables, rows and structure.
+async fn writers_share_rows_and_structure(server: &Server) {
+    let (ann, bob) = (enter(server, "ann").await, enter(server, "bob").await);
     ann.batch_execute("CREATE TABLE t (id serial, x int); INSERT INTO t (x) VALUES (1)")
         .await
         .expect("a writer creates");
@@ -267,12 +276,16 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
         .await
         .expect("another writer changes rows and structure");
     ann.batch_execute("INSERT INTO t (x) VALUES (7)").await.expect("and back");
+}
 
-    // A reader sees tables that were made after it, by every sort of creator, and changes none.
+/// Tables made after the roles, by every sort of creator: a reader reads them and changes none.
+async fn everybody_sees_what_is_made_later(server: &Server) {
+    let (ann, bob) = (enter(server, "ann").await, enter(server, "bob").await);
+    let (eve, olga) = (enter(server, "eve").await, enter(server, "olga").await);
     olga.batch_execute("CREATE SCHEMA lab; CREATE TABLE lab.o AS SELECT 1 AS x")
         .await
         .expect("an owner makes schemas");
-    let root = login(&server, SUPERUSER, &super_password, "features").await.expect("ours");
+    let root = login(server, SUPERUSER, &password(), "features").await.expect("ours");
     root.batch_execute("CREATE TABLE restored AS SELECT 1 AS x").await.expect("a superuser");
     ann.batch_execute("DISCARD ALL").await.expect("what a connection pool does");
     assert_eq!(one(&ann, "SELECT current_user::text").await, "features:read_write");
@@ -293,6 +306,11 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
             denied(&eve, &sql).await;
         }
     }
+}
+
+async fn nobody_goes_beyond_the_right(server: &Server) {
+    let (bob, eve, olga) =
+        (enter(server, "bob").await, enter(server, "eve").await, enter(server, "olga").await);
     for sql in ["CREATE TABLE mine (x int)", "CREATE TEMP TABLE x (x int)", "CREATE SCHEMA s"] {
         denied(&eve, sql).await;
     }
@@ -303,20 +321,24 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
     denied(&olga, "SET ROLE postgres").await;
     olga.batch_execute("DROP TABLE t").await.expect("an owner drops what a writer made");
     for elsewhere in ["other", "postgres", "template1"] {
-        let refused = login(&server, "olga", &secret("olga"), elsewhere).await;
+        let refused = login(server, "olga", &secret("olga"), elsewhere).await;
         assert_eq!(code(refused.expect_err("refused")), "42501", "{elsewhere}");
     }
-    let refused = login(&server, "eve", &secret("ann"), "features").await;
+    let refused = login(server, "eve", &secret("ann"), "features").await;
     assert_eq!(code(refused.expect_err("refused")), "28P01");
+}
 
-    // A right that goes down ends what the higher one could still do.
+async fn a_lowered_right_ends_sessions(server: &Server, admin: &Admin<'_>) {
+    let before = enter(server, "bob").await;
     admin.ensure_role("bob", &secret("bob"), Right::Read, "features").await.expect("lowered");
-    eventually("its old session ends", || bob.is_closed()).await;
-    let bob = enter("bob").await;
+    eventually("its old session ends", || before.is_closed()).await;
+    let bob = enter(server, "bob").await;
     assert_eq!(one(&bob, "SELECT count(*)::text FROM alone").await, "2");
     denied(&bob, "INSERT INTO alone VALUES (1)").await;
+}
 
-    // What a role made outlives it.
+async fn what_a_role_made_outlives_it(server: &Server, admin: &Admin<'_>) {
+    let (ann, eve) = (enter(server, "ann").await, enter(server, "eve").await);
     for _ in 0..2 {
         admin.drop_role("ann").await.expect("twice is fine");
     }
@@ -326,18 +348,13 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
     assert_eq!(facts.version, server.binaries().version());
     let databases: Vec<_> = facts.databases.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(databases, ["features", "other", "postgres"]);
-    let rights: Vec<_> = facts
-        .roles
-        .iter()
-        .filter(|role| !role.superuser)
-        .map(|role| (role.name.as_str(), role.rights.clone()))
-        .collect();
+    let roles = facts.roles.iter().filter(|role| !role.superuser);
+    let rights: Vec<_> = roles.map(|role| (role.name.as_str(), role.rights.clone())).collect();
     let on = |right| vec![("features".to_owned(), right)];
     assert_eq!(
         rights,
         [("bob", on(Right::Read)), ("eve", on(Right::Read)), ("olga", on(Right::Owner))]
     );
-    running.stop().await;
 }
 
 #[tokio::test]
