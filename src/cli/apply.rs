@@ -13,6 +13,7 @@ use crate::report::progress::{Bars, Consumer, JsonLines, Lines};
 use crate::{apply, report};
 use clap::{Args, ValueEnum};
 use dsenv_sdk::Addr;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -123,8 +124,7 @@ pub(super) async fn drive(
     let mut events = move |event: Event| lock(&told).event(&event);
     let watched = progress.clone();
     let watch: apply::Watch = Arc::new(move |addr, text| {
-        let (addr, text) = (addr.clone(), text.to_owned());
-        lock(&watched).event(&Event::StepProgress { addr, text, elapsed_ms: 0 });
+        lock(&watched).says(addr, text);
     });
     let yes = manner.yes;
     let full = manner.full;
@@ -176,6 +176,8 @@ struct Progress {
     consumer: Option<Box<dyn Consumer + Send>>,
     world: Arc<dyn crate::world::World>,
     started_ms: u64,
+    /// When each step that is under way began.
+    since_ms: BTreeMap<Addr, u64>,
 }
 
 impl Progress {
@@ -191,7 +193,7 @@ impl Progress {
             Some(Box::new(Lines::new(std::io::stderr())))
         };
         let started_ms = world.monotonic_ms();
-        Progress { consumer, world, started_ms }
+        Progress { consumer, world, started_ms, since_ms: BTreeMap::new() }
     }
 
     fn at(&self) -> At {
@@ -199,8 +201,22 @@ impl Progress {
         At { time: self.world.now(), elapsed_ms }
     }
 
+    /// A provider says what it is doing.
+    fn says(&mut self, addr: &Addr, text: &str) {
+        let at = self.at();
+        let since_ms = *self.since_ms.entry(addr.clone()).or_insert(at.elapsed_ms);
+        let (addr, text) = (addr.clone(), text.to_owned());
+        self.event(&Event::StepProgress { addr, text, elapsed_ms: at.elapsed_ms - since_ms });
+    }
+
     fn event(&mut self, event: &Event) {
         let at = self.at();
+        match event {
+            Event::StepStarted { addr, .. } | Event::Locking { addr, .. } => {
+                self.since_ms.insert(addr.clone(), at.elapsed_ms);
+            }
+            _ => {}
+        }
         // A reader that has gone away must not end the apply.
         let _ = self.consumer.as_mut().map(|consumer| consumer.event(at, event));
     }

@@ -1,14 +1,13 @@
 //! `dsenv check`: all diagnostics, offline.
 
 use super::{Exit, setting::Setting, terminal};
-use crate::diag::wire;
 
 pub(super) fn run(setting: &Setting) -> Exit {
     match setting.site.compile(&setting.request) {
         Err(problem) => setting.refuse(problem),
         Ok((compiled, findings)) if setting.general.json => {
             drop(compiled);
-            terminal::out(&format!("{:#}\n", wire::report(&findings, &setting.source())));
+            setting.print_report(&findings);
             Exit::Done
         }
         Ok((compiled, findings)) => {

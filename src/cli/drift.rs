@@ -1,8 +1,8 @@
 //! `dsenv drift`: what was changed outside of dsenv.
 
+use super::Exit;
 use super::plan::show;
 use super::setting::Setting;
-use super::Exit;
 use crate::diff::{Mode, Reason, Wishes};
 use crate::drive::{Options, Problem};
 use clap::Args;

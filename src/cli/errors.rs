@@ -20,7 +20,8 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     let front = setting.front()?;
     let store = setting.site.store(&front)?;
     let mut failures = store.read_errors()?;
-    failures.retain(|failed| typed.class.as_ref().is_none_or(|class| failed.failure.class == *class));
+    failures
+        .retain(|failed| typed.class.as_ref().is_none_or(|class| failed.failure.class == *class));
     failures.reverse();
     failures.truncate(typed.last);
     setting.answer(

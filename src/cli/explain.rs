@@ -19,7 +19,8 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Exit {
         return Exit::Done;
     };
     let Some(code) = Code::parse(text) else {
-        let near = Code::nearest(text).map_or(String::new(), |code| format!("; did you mean {code}?"));
+        let near =
+            Code::nearest(text).map_or(String::new(), |code| format!("; did you mean {code}?"));
         terminal::err(&format!("error: there is no code `{text}`{near}\n"));
         return Exit::Usage;
     };

@@ -40,8 +40,10 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Exit {
             .values()
             .map(|r| json!({"address": r.addr.to_string(), "kind": r.kind.name}))
             .collect();
-        let edges: Vec<_> =
-            edges.iter().map(|(a, b)| json!({"from": a.to_string(), "to": b.to_string()})).collect();
+        let edges: Vec<_> = edges
+            .iter()
+            .map(|(a, b)| json!({"from": a.to_string(), "to": b.to_string()}))
+            .collect();
         let json = json!({"format": "dsenv-graph/1", "nodes": nodes, "edges": edges});
         terminal::out(&format!("{json:#}\n"));
         return Exit::Done;

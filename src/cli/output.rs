@@ -25,8 +25,7 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     let front = setting.front()?;
     let loaded = setting.site.load(&front)?;
     let known = &loaded.state.outputs;
-    let secrets =
-        if typed.show_secrets { Secrets::Shown } else { Secrets::Hidden };
+    let secrets = if typed.show_secrets { Secrets::Shown } else { Secrets::Hidden };
     let json_of = |value: &Value| match secrets {
         Secrets::Shown => wire::encode(value, &mut |secret| json!(secret.expose())),
         Secrets::Hidden => wire::shown(value),
@@ -48,9 +47,6 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
         terminal::out(&outputs::env_file(known, secrets));
         return Ok(Exit::Done);
     }
-    setting.answer(
-        || outputs::json(known, secrets),
-        || outputs::text(known, secrets),
-    );
+    setting.answer(|| outputs::json(known, secrets), || outputs::text(known, secrets));
     Ok(Exit::Done)
 }

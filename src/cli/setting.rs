@@ -60,7 +60,9 @@ impl Setting {
         let mut inputs = Vec::new();
         for typed in &general.inputs {
             let Some((name, text)) = typed.split_once('=') else {
-                terminal::err(&format!("error: `--input {typed}`: expected `--input NAME=VALUE`\n"));
+                terminal::err(&format!(
+                    "error: `--input {typed}`: expected `--input NAME=VALUE`\n"
+                ));
                 return Err(Exit::Usage);
             };
             inputs.push(InputSource { name: name.to_owned(), typed: text.to_owned() });
@@ -124,10 +126,17 @@ impl Setting {
     /// Prints findings as the answer: JSON on stdout, text on stderr.
     pub(super) fn show_findings(&self, findings: &Findings) {
         if self.general.json {
-            terminal::out(&format!("{:#}\n", wire::report(findings, &self.source())));
+            self.print_report(findings);
         } else {
             self.say_findings(findings);
         }
+    }
+
+    /// Prints findings as a JSON document.
+    pub(super) fn print_report(&self, findings: &Findings) {
+        let report = wire::report(findings, &self.source());
+        let json = serde_json::to_string_pretty(&report).expect("plain data is JSON");
+        terminal::out(&(json + "\n"));
     }
 
     /// Prints findings beside the answer.
@@ -199,7 +208,10 @@ pub(super) fn duration_ms(typed: &str) -> Result<u64, String> {
 }
 
 fn terminal_width() -> Option<usize> {
-    rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
 }
 
 fn passed_on() -> BTreeMap<String, String> {
@@ -215,7 +227,8 @@ fn passed_on() -> BTreeMap<String, String> {
 
 /// Where what can be fetched again is kept, by the XDG base directory specification.
 fn cache_folder(world: &dyn World) -> PathBuf {
-    let cache = world.variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache =
+        world.variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || world.variable("HOME").unwrap_or_else(|| "/".to_owned());
     cache.unwrap_or_else(|| Path::new(&home()).join(".cache")).join("dsenv")
 }

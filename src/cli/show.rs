@@ -34,7 +34,10 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
             let mut text = report::state::list(&loaded.state);
             if !loaded.state.outputs.is_empty() {
                 text.push('\n');
-                text.push_str(&report::outputs::text(&loaded.state.outputs, report::outputs::Secrets::Hidden));
+                text.push_str(&report::outputs::text(
+                    &loaded.state.outputs,
+                    report::outputs::Secrets::Hidden,
+                ));
             }
             text
         },

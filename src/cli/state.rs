@@ -79,10 +79,8 @@ pub(super) async fn run(setting: &Setting, typed: Typed) -> Result<Exit, Problem
 fn list(setting: &Setting) -> Result<Exit, Problem> {
     let front = setting.front()?;
     let loaded = setting.site.load(&front)?;
-    setting.answer(
-        || report::state::list_json(&loaded.state),
-        || report::state::list(&loaded.state),
-    );
+    setting
+        .answer(|| report::state::list_json(&loaded.state), || report::state::list(&loaded.state));
     Ok(Exit::Done)
 }
 
@@ -129,7 +127,11 @@ fn rename(state: &mut crate::state::State, from: &Addr, to: &Addr) -> Result<(),
         return Err(Problem::refused(Diagnostic::error(Code::E0814, message)));
     }
     let renamed = |addr: &Addr| {
-        if addr.owner() == *from { Addr { part: addr.part.clone(), ..to.clone() } } else { addr.clone() }
+        if addr.owner() == *from {
+            Addr { part: addr.part.clone(), ..to.clone() }
+        } else {
+            addr.clone()
+        }
     };
     for addr in moved {
         let resource = state.resources.remove(&addr).expect("it was just listed");

@@ -87,7 +87,8 @@ fn failed(doing: &str) -> impl FnOnce(OpError) -> Problem + use<> {
 
 pub(super) async fn status(setting: &Setting) -> Result<Exit, Problem> {
     let connection = connection(setting).await?;
-    let services = operate(&*connection)?.status().await.map_err(failed("asking for the status"))?;
+    let services =
+        operate(&*connection)?.status().await.map_err(failed("asking for the status"))?;
     setting.answer(
         || report::status::json(&services),
         || report::status::text(&services, &setting.style(false)),
@@ -205,8 +206,7 @@ pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<E
             &*part.name == GRANT && key.as_deref() == Some(target.as_str())
         })
     });
-    let secrets =
-        if typed.show_secrets { Secrets::Shown } else { Secrets::Hidden };
+    let secrets = if typed.show_secrets { Secrets::Shown } else { Secrets::Hidden };
     let mut text = String::new();
     for (granted, resource) in grants {
         let Some(object) = &resource.current else { continue };
@@ -220,7 +220,8 @@ pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<E
         text.push_str(&outputs::env_file(&variables, secrets));
     }
     if text.is_empty() {
-        let message = format!("nothing in this environment uses `{addr}`, so nobody has a key to it");
+        let message =
+            format!("nothing in this environment uses `{addr}`, so nobody has a key to it");
         let help = format!("`uses: {{{addr}: read}}` on a machine gives it one");
         return Err(Problem::refused(Diagnostic::error(Code::E0814, message).help(help)));
     }

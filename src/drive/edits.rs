@@ -76,9 +76,9 @@ impl Site {
             move |source| Problem::Provider { doing, source }
         };
         let read = connection.read_foreign(node.ty, remote_id).await;
-        let observed = read.map_err(failed("reading"))?.ok_or_else(|| {
-            refuse(format!("the provider has no {} `{remote_id}`", node.ty.name))
-        })?;
+        let observed = read
+            .map_err(failed("reading"))?
+            .ok_or_else(|| refuse(format!("the provider has no {} `{remote_id}`", node.ty.name)))?;
         let generation = sitting.loaded.state.next_generation(addr);
         let token = Token::new(&sitting.loaded.state.lineage, addr, generation);
         let claimed = connection.claim(node.ty, addr, &token, remote_id).await;

@@ -1,7 +1,7 @@
 //! Steps that failed, from the structured history: `dsenv errors`.
 
-use super::style::Ink;
 use super::Style;
+use super::style::Ink;
 use crate::journal::FailedStep;
 use serde_json::{Value as Json, json};
 

@@ -72,7 +72,12 @@ impl Bars {
                 self.ended += 1;
             }
             Event::StepSkipped { .. } => self.ended += 1,
-            Event::Adopted { .. } | Event::Interrupted { .. } | Event::ApplyDone { .. } => {}
+            Event::Recovering { .. }
+            | Event::Locking { .. }
+            | Event::Locked { .. }
+            | Event::Adopted { .. }
+            | Event::Interrupted { .. }
+            | Event::ApplyDone { .. } => {}
         }
     }
 

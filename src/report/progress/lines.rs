@@ -63,7 +63,12 @@ impl<W: Write> Consumer for Lines<W> {
             Event::StepDone { addr, .. } | Event::StepFailed { addr, .. } => {
                 self.told_ms.remove(addr);
             }
-            Event::Adopted { .. }
+            Event::Locking { addr, .. } => {
+                self.told_ms.insert(addr.clone(), at.elapsed_ms);
+            }
+            Event::Recovering { .. }
+            | Event::Locked { .. }
+            | Event::Adopted { .. }
             | Event::Retrying { .. }
             | Event::StepSkipped { .. }
             | Event::Interrupted { .. }
