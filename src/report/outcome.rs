@@ -66,14 +66,14 @@ pub fn text(outcome: &Outcome, source: &Source, style: &Style) -> String {
     };
     if !outcome.skipped.is_empty() {
         let addrs = outcome.skipped.iter().map(|(addr, _)| addr.to_string()).collect();
-        let title = format!("Skipped {}:", outcome.skipped.len());
-        line(Ink::Change, title, format!(" {}", names(addrs)));
+        let title = format!("Skipped {}: ", outcome.skipped.len());
+        line(Ink::Change, title, names(addrs));
     }
     if !outcome.unknown.is_empty() {
         let addrs = outcome.unknown.iter().map(Addr::to_string).collect();
         let why = "their end is not known; the next apply finds out";
-        let title = format!("Unknown {}:", outcome.unknown.len());
-        line(Ink::Danger, title, format!(" {} ({why})", names(addrs)));
+        let title = format!("Unknown {}: ", outcome.unknown.len());
+        line(Ink::Danger, title, format!("{} ({why})", names(addrs)));
     }
     let (ink, title, rest) = last_line(outcome);
     line(ink, title.to_owned(), rest);
@@ -102,13 +102,13 @@ fn last_line(outcome: &Outcome) -> (Ink, &'static str, String) {
     }
     let is_whole = outcome.failed.is_empty() && outcome.unknown.is_empty();
     let (ink, title) = match (is_whole, outcome.interrupted) {
-        (_, true) => (Ink::Danger, "Stopped:"),
-        (true, false) if outcome.skipped.is_empty() => (Ink::Good, "Done:"),
-        _ => (Ink::Danger, "Not done:"),
+        (_, true) => (Ink::Danger, "Stopped: "),
+        (true, false) if outcome.skipped.is_empty() => (Ink::Good, "Done: "),
+        _ => (Ink::Danger, "Not done: "),
     };
-    let rest = format!(" {} in {}", parts.join(", "), words::duration(outcome.elapsed_ms));
+    let rest = format!("{} in {}", parts.join(", "), words::duration(outcome.elapsed_ms));
     let next = match title {
-        "Done:" => ".",
+        "Done: " => ".",
         _ => ". What was made is kept and recorded; `dsenv plan` starts from there.",
     };
     (ink, title, format!("{rest}{next}"))

@@ -373,7 +373,8 @@ fn the_document_is_a_contract() {
           },
           "verdicts": []
         }
-    "#]].assert_eq(&format!("{:#}\n", document(&rich())));
+    "#]]
+    .assert_eq(&format!("{:#}\n", document(&rich())));
 }
 
 #[test]
