@@ -124,8 +124,11 @@ fn failure(failure: &Failure, source: &Source, style: &Style) -> String {
     let text = render::text(&Findings::from(diagnostic), source, style.look());
     let mut text = text.trim_end().to_owned();
     text.push('\n');
+    // The renderer's own notes stand behind the numbers of lines; these stand below them.
+    let note = text.lines().rfind(|line| line.trim_start().starts_with("= ")).unwrap_or("  = ");
+    let indent = " ".repeat(note.len() - note.trim_start().len());
     let mut line = |name: &str, words: &str| {
-        let lead = format!("   = {name}: ");
+        let lead = format!("{indent}= {name}: ");
         let lines = wrap(&words.replace('\n', " "), lead.len(), lead.len(), style.width);
         text.push_str(&format!("{lead}{}\n", lines.join("\n")));
     };

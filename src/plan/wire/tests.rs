@@ -91,6 +91,7 @@ fn a_plan_is_loaded_as_it_was_saved() {
             (before.action, before.order, &before.ty)
         );
     }
+    assert_eq!(digest(&back), digest(&plan), "it has the same name");
     assert_eq!(saved(&back), bytes, "saved again it is the same file");
     assert_eq!(document(&back), document(&plan), "it is shown as the plan that was made");
 }

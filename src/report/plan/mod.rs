@@ -6,7 +6,7 @@
 //!       version: "17" -> "18"
 //!   ~ notebook (machine): changed, because `packages` differs
 //!       + packages: "pandas"
-//!       + grant["lake"] (local.grant): created
+//!     + grant["lake"] (local.grant): created
 //! ```
 //! The sign says it without colour, the words without the sign. A thousand alike are one block and a
 //! number; what is deleted or replaced with its data is always named.
@@ -37,7 +37,7 @@ const LEAVES_MAX: usize = 12;
 pub fn plan(plan: &Plan, style: &Style) -> String {
     let entries = view::entries(plan);
     let summary = view::summary(&entries);
-    let (blocks, aside) = blocks::blocks(plan, &entries, style.detail);
+    let (blocks, aside) = blocks::blocks(plan, &entries, style);
     let mut page = Page { style, text: String::new(), is_cut: false };
     if !blocks.is_empty() {
         page.heading(plan);
@@ -71,7 +71,8 @@ impl Page<'_> {
         let mut text = format!("{} in {}", bound.blueprint, bound.environment);
         if let Some(binding) = &bound.binding {
             let (provider, account) = (&binding.provider, &binding.account);
-            text.push_str(&format!(" on {provider}, account {account}, {}", binding.region));
+            let region = &binding.region;
+            text.push_str(&format!(" on {provider}, account {account}, region {region}"));
         }
         self.line("", Ink::None, &text, 2);
         self.line("", Ink::None, "", 0);
@@ -160,8 +161,8 @@ impl Page<'_> {
                 Some(_) => format!("({}): {}", entry.change.ty, what(entry)),
                 None => format!("too: {}", what(entry)),
             };
-            self.line(&format!("    {sign:>3} {name} "), ink, &text, 10);
-            self.details(line, 8);
+            self.line(&format!("  {sign:>3} {name} "), ink, &text, 8);
+            self.details(line, 6);
         }
         if !with.is_empty() {
             let text = format!("with {}", words::some(&with, NAMES_MAX));

@@ -115,7 +115,8 @@ fn a_pipe_gets_a_line_for_what_is_worth_one() {
           1m 04s  skipped web: `notebook` failed
           1m 04s  stopping: 1 step still running, nothing new is begun
           1m 04s  2 applied, 1 failed, 1 skipped in 1m 04s
-    "#]].assert_eq(&out.text());
+    "#]]
+    .assert_eq(&out.text());
 }
 
 #[test]
@@ -168,8 +169,9 @@ fn every_line_is_what_its_schema_says() {
     assert_eq!((&last["event"], &last["applied"]), (&"summary".into(), &2.into()));
 }
 
-/// What stands on the screen once these bytes were written, lines that scrolled away included.
-fn screen(bytes: &str) -> String {
+/// What stands on a screen of so many columns once these bytes were written, lines that scrolled away
+/// included. As on a real one, the next character after a full line begins a new line.
+fn screen(bytes: &str, columns: usize) -> String {
     let mut lines: Vec<Vec<char>> = vec![Vec::new()];
     let (mut row, mut column) = (0, 0);
     let mut chars = bytes.chars();
@@ -190,6 +192,12 @@ fn screen(bytes: &str) -> String {
                 }
             }
             c => {
+                if column == columns {
+                    (row, column) = (row + 1, 0);
+                }
+                if lines.len() <= row {
+                    lines.resize(row + 1, Vec::new());
+                }
                 let line = &mut lines[row];
                 if line.len() <= column {
                     line.resize(column + 1, ' ');
@@ -228,17 +236,36 @@ fn check_screen(story: &[(u64, Event)], expected: Expect) {
     let out = Shared::default();
     let mut bars = Bars::new(out.clone(), 60);
     told(&mut bars, story);
-    expected.assert_eq(&screen(&out.text()));
+    expected.assert_eq(&screen(&out.text(), 60));
 }
 
 #[test]
 fn a_terminal_shows_what_runs_and_what_it_waits_for() {
-    check_screen(&story()[..7], expect![[""]]);
+    check_screen(
+        &story()[..7],
+        expect![[r#"
+        adopted net: `vpc-1`, of an interrupted apply
+        created lake in 0.0s
+        | creating features 17.9s: database is being created
+        1 of 6 steps, 18.0s"#]],
+    );
 }
 
 #[test]
 fn a_terminal_keeps_what_was_done_and_nothing_else() {
-    check_screen(&story(), expect![[""]]);
+    check_screen(
+        &story(),
+        expect![[r#"
+        adopted net: `vpc-1`, of an interrupted apply
+        created lake in 0.0s
+        again   features in 0.5s, attempt 2: too many requests
+        created features in 1m 01s
+        FAILED  notebook while changing it: the folder cannot be wri
+        tten (denied)
+        skipped web: `notebook` failed
+        stopping: 1 step still running, nothing new is begun
+        2 applied, 1 failed, 1 skipped in 1m 04s"#]],
+    );
 }
 
 /// Ten thousand instant steps, the last of which fails.
@@ -266,7 +293,8 @@ fn ten_thousand_instant_steps_are_counted() {
     expect![[r#"
             0.0s  created r19 in 0.0s
             1.0s  created 9,979 more
-            1.0s  9,999 applied, 1 skipped in 1.0s"#]].assert_eq(&end.join("\n"));
+            1.0s  9,999 applied, 1 skipped in 1.0s"#]]
+    .assert_eq(&end.join("\n"));
 }
 
 #[test]
@@ -285,15 +313,17 @@ fn a_terminal_is_not_drawn_for_each_of_ten_thousand_steps() {
     let out = Shared::default();
     told(&mut Bars::new(out.clone(), 80), &many());
     assert!(out.text().len() < 50_000, "{} bytes", out.text().len());
-    assert!(screen(&out.text()).ends_with("created 9,979 more\n9,999 applied, 1 skipped in 1.0s"));
+    assert!(
+        screen(&out.text(), 80).ends_with("created 9,979 more\n9,999 applied, 1 skipped in 1.0s")
+    );
 }
 
 #[test]
 fn a_consumer_that_is_dropped_leaves_a_clean_terminal() {
     let out = Shared::default();
     let mut bars = Bars::new(out.clone(), 60);
-    told(&mut bars, &story()[..4]);
-    assert!(screen(&out.text()).contains("creating features"));
+    told(&mut bars, &story()[..7]);
+    assert!(screen(&out.text(), 60).contains("creating features"));
     drop(bars);
-    assert!(!screen(&out.text()).contains("creating features"));
+    assert!(!screen(&out.text(), 60).contains("creating features"));
 }
