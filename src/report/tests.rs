@@ -145,8 +145,8 @@ fn sixty_columns_are_enough() {
                   environment.TOKEN: (secret) -> (known after apply)
                   services.jupyter.port: 8888 -> 9999
                   services.jupyter.run:
-                       "....0.0 --port=8888 --no-brow..." (75 characters)
-                    -> "....0.0 --port=9999 --no-brow..." (75 characters)
+                       "....0.0 --port=8888 --no-..." (75 characters)
+                    -> "....0.0 --port=9999 --no-..." (75 characters)
                   + software.lock: (not locked)
                   + software.packages: "polars"
                 + grant["lake"] (local.grant): created

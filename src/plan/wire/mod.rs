@@ -15,5 +15,5 @@ mod tests;
 
 pub use file::{FILE_FORMAT, PLAN_FILE_BYTES_MAX, PlanFileError, digest, load, save};
 pub use schema::plan_schema;
-pub use shown::{FORMAT, path_text, shown};
+pub use shown::{Document, FORMAT, path_text, shown};
 pub use term::{BoxError, Open, Seal};
