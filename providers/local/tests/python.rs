@@ -3,66 +3,24 @@
 //! Packages come from the index that this machine's pip is set up for, through the variables of the
 //! test's own environment.
 
+mod host;
+
 use dsenv_local::python::failure::FailureKind;
 use dsenv_local::python::install::{InstallError, differences};
 use dsenv_local::python::installer::InstallerError;
 use dsenv_local::python::locked::Platforms;
 use dsenv_local::python::resolve::ResolveError;
 use dsenv_local::python::{
-    Installer, Interpreter, Locked, LockedPackage, PythonSpec, Tools, freeze, install, installed,
-    resolve,
+    Installer, Interpreter, Locked, LockedPackage, Tools, freeze, install, installed, resolve,
 };
 use dsenv_local::tool::{Tool, ToolEnv, run_ok};
-use std::path::{Path, PathBuf};
+use host::{missing, pip_tools, spec, uv_tools};
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
 /// Downloads of a slow index end here, and the test fails.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-fn host_env() -> ToolEnv {
-    ToolEnv::chosen_from(std::env::vars_os())
-}
-
-fn spec(packages: &[&str]) -> PythonSpec {
-    let packages: Vec<String> = packages.iter().map(|it| (*it).to_owned()).collect();
-    PythonSpec::new("3.9+", &packages).expect("a spec")
-}
-
-/// A folder that is kept between runs, for what costs a download.
-fn kept(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).expect("the target folder is ours");
-    folder
-}
-
-async fn pip_tools(scratch: &TempDir) -> Tools {
-    let env = host_env();
-    let wanted = spec(&[]).version();
-    let interpreter = Interpreter::find(wanted, &env).await.expect("a Python 3.9 or newer");
-    let cache = scratch.path().join("cache");
-    std::fs::create_dir_all(&cache).expect("made");
-    let installer =
-        Installer::pip(&interpreter, &env, &cache, &mut |_| {}).await.expect("pip can be had");
-    Tools { interpreter, installer, env, cache }
-}
-
-/// uv comes from the index as a wheel, into a private venv, through our own resolve and install.
-async fn uv_tools(scratch: &TempDir) -> Tools {
-    let pip = pip_tools(scratch).await;
-    let venv = kept("uv-for-tests");
-    let uv = venv.join("bin/uv");
-    if !uv.exists() {
-        let locked = resolve(&spec(&["uv"]), &pip, &mut |_| {}).await.expect("uv is on the index");
-        install(&locked, &venv, &pip, &mut |_| {}).await.expect("uv installs");
-    }
-    let path = std::env::join_paths([venv.join("bin")].into_iter().chain(pip.env.search_path()));
-    let env = pip.env.clone().with("PATH", path.expect("no colons"));
-    let tools = Tools::find(spec(&[]).version(), &env, &pip.cache, &mut |_| {}).await;
-    let tools = tools.expect("tools with uv");
-    assert!(matches!(&tools.installer, Installer::Uv { program, .. } if *program == uv));
-    tools
-}
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.expect("ends in time")
@@ -187,7 +145,7 @@ async fn an_interrupted_install_is_rebuilt(tools: &Tools, scratch: &TempDir) {
 #[tokio::test]
 async fn pip_does_all_of_it() {
     let scratch = tempfile::tempdir().expect("a folder");
-    let tools = pip_tools(&scratch).await;
+    let tools = pip_tools(&scratch.path().join("cache")).await;
     within(locks_installs_and_is_then_a_no_op(&tools, &scratch)).await;
     within(refuses_a_file_with_another_hash(&tools, &scratch)).await;
     within(names_what_does_not_exist(&tools)).await;
@@ -198,7 +156,7 @@ async fn pip_does_all_of_it() {
 #[tokio::test]
 async fn uv_does_all_of_it() {
     let scratch = tempfile::tempdir().expect("a folder");
-    let tools = within(uv_tools(&scratch)).await;
+    let tools = within(uv_tools(&scratch.path().join("cache"))).await;
     within(locks_installs_and_is_then_a_no_op(&tools, &scratch)).await;
     within(refuses_a_file_with_another_hash(&tools, &scratch)).await;
     within(names_what_does_not_exist(&tools)).await;
@@ -209,7 +167,7 @@ async fn uv_does_all_of_it() {
 #[tokio::test]
 async fn an_interpreter_without_pip_gets_a_private_one_once() {
     let scratch = tempfile::tempdir().expect("a folder");
-    let mut tools = pip_tools(&scratch).await;
+    let mut tools = pip_tools(&scratch.path().join("cache")).await;
     if !tools.interpreter.has_ensurepip {
         return missing("ensurepip (Debian: python3-venv)");
     }
@@ -227,7 +185,7 @@ async fn an_interpreter_without_pip_gets_a_private_one_once() {
 #[tokio::test]
 async fn an_interpreter_without_ensurepip_gives_an_error_that_says_what_to_install() {
     let scratch = tempfile::tempdir().expect("a folder");
-    let mut tools = pip_tools(&scratch).await;
+    let mut tools = pip_tools(&scratch.path().join("cache")).await;
     (tools.interpreter.pip, tools.interpreter.has_ensurepip) = (None, false);
     let found = Installer::pip(&tools.interpreter, &tools.env, &tools.cache, &mut |_| {}).await;
     let error = found.expect_err("no way to pip");
@@ -254,7 +212,7 @@ async fn a_missing_interpreter_is_reported_with_all_that_was_looked_at() {
 #[tokio::test]
 async fn a_lock_for_another_platform_is_refused_before_anything_is_made() {
     let scratch = tempfile::tempdir().expect("a folder");
-    let tools = pip_tools(&scratch).await;
+    let tools = pip_tools(&scratch.path().join("cache")).await;
     let other = Platforms::Only("plan9-mips".into());
     let python = tools.interpreter.minor_version();
     let locked = Locked::new(python, "pip".into(), other, Vec::new()).expect("empty is fine");
@@ -262,11 +220,4 @@ async fn a_lock_for_another_platform_is_refused_before_anything_is_made() {
     let error = install(&locked, &folder, &tools, &mut |_| {}).await.expect_err("another platform");
     assert!(error.to_string().contains("plan9-mips"), "{error}");
     assert_eq!(installed(&locked, &folder).await, None);
-}
-
-/// Says what a test could not have; in CI that is a failure.
-#[allow(clippy::disallowed_methods, clippy::print_stderr)] // A test speaks to its runner.
-fn missing(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{what} is missing");
-    eprintln!("SKIPPED: {what}");
 }

@@ -11,8 +11,8 @@
 //! role is a member of one of them per database. A writer's session acts as the group, so that what
 //! one notebook creates belongs to all writers, who can alter and drop it, and outlives the
 //! notebook; default privileges of the groups let readers see tables that are made later. A session
-//! that leaves the group (`DISCARD ALL` in a connection pool does) creates as itself: default
-//! privileges of the login role share the rows of those tables too.
+//! that leaves the group (`SET ROLE NONE`) creates as itself: default privileges of the login role
+//! share the rows of those tables too.
 
 use super::server::{MAINTENANCE_DATABASE, SUPERUSER, Server, verifier};
 use dsenv_sdk::secret::Secret;

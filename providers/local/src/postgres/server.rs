@@ -194,6 +194,38 @@ pub enum ServerError {
     },
 }
 
+impl ServerError {
+    /// Says what the user can do, where that is known.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            ServerError::Unreachable { source, .. } => Some(format!(
+                "move the project out of `{}`, or open that folder with `chmod o+x`",
+                source.folder.display()
+            )),
+            ServerError::Initdb { source: ToolError::Failed { tail, .. }, .. }
+                if tail.contains("could not look up effective user ID") =>
+            {
+                Some("PostgreSQL wants its user in `/etc/passwd`; run dsenv as one that is".into())
+            }
+            ServerError::Initdb { source: ToolError::Start { .. }, .. } => Some(
+                "in a container that has one user id, run dsenv as a user that is not root".into(),
+            ),
+            ServerError::OtherServer { .. } | ServerError::Password { .. } => {
+                Some("stop the other server at that port, or choose another port".into())
+            }
+            ServerError::NotLoopback(_)
+            | ServerError::Relative(_)
+            | ServerError::OtherMajor { .. }
+            | ServerError::NotData(_)
+            | ServerError::OtherOwner { .. }
+            | ServerError::Initdb { .. }
+            | ServerError::Io { .. }
+            | ServerError::Stuck { .. }
+            | ServerError::NotReady { .. } => None,
+        }
+    }
+}
+
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ServerError {
     let path = path.to_owned();
     move |source| ServerError::Io { path, source }

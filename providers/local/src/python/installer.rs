@@ -177,7 +177,9 @@ impl Installer {
                 .arg(venv_python)
                 .arg(requirements),
             Installer::Pip { python, .. } => pip_for(python, venv_python, folder, &env)
-                .args(["install", "--require-hashes", "--no-deps", "--no-input", "-r"])
+                .args(["install", "--require-hashes", "--no-deps", "--no-input"])
+                // As uv does: what is imported is compiled then, and most of it never is.
+                .args(["--no-compile", "-r"])
                 .arg(requirements),
         };
         accepted(run(tool, on_line).await?).map(|_| ())

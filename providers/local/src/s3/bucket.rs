@@ -3,12 +3,11 @@
 //! Each call is idempotent and one transaction.
 
 use super::blob::BlobId;
+use super::clock::UnixMs;
 use super::error::StoreError;
 use super::store::Store;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::time::SystemTime;
-
-use super::clock::UnixMs;
 
 /// What a bucket is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,7 +68,11 @@ impl Store {
         }
         let now = self.now();
         self.index.write(|index| {
-            let before = versioning(index, name).ok();
+            let before = match versioning(index, name) {
+                Ok(state) => Some(state),
+                Err(StoreError::NoSuchBucket(_)) => None,
+                Err(error) => return Err(error),
+            };
             let after = match (before, settings.versioning) {
                 (_, true) => Versioning::On,
                 (None | Some(Versioning::Off), false) => Versioning::Off,

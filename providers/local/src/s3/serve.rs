@@ -4,11 +4,16 @@ use super::access::Access;
 use super::endpoint::Endpoint;
 use super::keys::{Keys, Signatures};
 use super::store::Store;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{HttpError, HttpResponse};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -73,8 +78,9 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADERS_MAX);
-        let connection =
-            graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
+        let service = service.clone();
+        let answer = service_fn(move |request| answer(service.clone(), request));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answer));
         connections.spawn(async move {
             // An error is a client that broke off: it has nobody left to be told.
             let _ = connection.await;
@@ -85,6 +91,20 @@ pub async fn serve(
     let _ = tokio::time::timeout(DRAIN_MAX, graceful.shutdown()).await;
     connections.shutdown().await;
     Ok(())
+}
+
+/// Answers one request.
+///
+/// A refusal that comes before the body closes the connection, as that of S3 does: botocore, told
+/// by `Expect: 100-continue` that its body is not wanted, sends the next request in its place, and
+/// the first bytes of that would be taken for the body.
+async fn answer(service: S3Service, request: Request<Incoming>) -> Result<HttpResponse, HttpError> {
+    let withholds_body = request.headers().contains_key(EXPECT);
+    let mut response = hyper::service::Service::call(&service, request).await?;
+    if withholds_body && !response.status().is_success() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 fn service(store: Arc<Store>, keys: Arc<Keys>) -> S3Service {

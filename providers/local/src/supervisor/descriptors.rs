@@ -6,9 +6,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
+#[cfg(target_os = "linux")]
+use tokio::io::{Interest, unix::AsyncFd};
 
 #[cfg(target_os = "linux")]
 const OPEN_DESCRIPTORS: &str = "/proc/self/fd";

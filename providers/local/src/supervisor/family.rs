@@ -11,6 +11,8 @@
 use super::layout::FileId;
 use super::process::{Grip, Identity};
 use rustix::process::Signal;
+use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -26,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(15);
 pub(super) struct Family {
     /// The value of [`MARK`] in their environment.
     pub(super) mark: String,
-    /// The lock that they inherited.
+    /// The lock that they inherited. The caller keeps the file open: a free inode is used again.
     pub(super) lock: Option<FileId>,
     /// The process that leads their session; only while it is known to be theirs, because a
     /// number is used again.
@@ -69,9 +71,21 @@ pub(super) async fn sweep(
     }
 }
 
+/// Held while a process is made, and while processes are looked at. Between its fork and its exec
+/// a child of the daemon has the daemon's descriptors, every unit's lock among them, and would be
+/// taken for a relative of any.
+static FORKING: Mutex<()> = Mutex::new(());
+
+/// Starts a process of the daemon, when nobody looks; returns after its exec.
+pub(super) fn spawn(command: &mut tokio::process::Command) -> io::Result<tokio::process::Child> {
+    let _alone = FORKING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
+
 /// Returns a grip on every living process of the family.
 #[cfg(target_os = "linux")]
 pub(super) fn members(family: &Family) -> Vec<Grip> {
+    let _alone = FORKING.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(processes) = procfs::process::all_processes() else { return Vec::new() };
     let mut strangers = Vec::new();
     let mut found: Vec<u32> = Vec::new();

@@ -1,5 +1,6 @@
 //! Asking a unit whether it works.
 
+use super::family;
 use super::unit::{Health, Process, Work};
 use http_body_util::Empty;
 use hyper::body::Bytes;
@@ -47,7 +48,9 @@ async fn run(argv: &[String], process: &Process) -> Result<(), String> {
     if let Some(user) = &process.run_as {
         check.uid(user.uid).gid(user.gid);
     }
-    let status = check.status().await.map_err(|error| format!("`{program}` failed: {error}"))?;
+    let failed = |error| format!("`{program}` failed: {error}");
+    let mut check = family::spawn(&mut check).map_err(failed)?;
+    let status = check.wait().await.map_err(failed)?;
     if status.success() {
         return Ok(());
     }

@@ -15,6 +15,7 @@ use super::store::StoredUnit;
 use super::unit::{Exit, Process, Restart, State, StopSignal, UnitStatus, Work};
 use super::{log, ports};
 use rustix::process::Signal;
+use std::fs::File;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,8 +89,9 @@ pub(super) struct Keeper {
     name: String,
     desired: watch::Receiver<Desired>,
     live: watch::Sender<Live>,
-    /// The lock that this unit's processes have; kept, because its file may be deleted.
-    lock: Option<FileId>,
+    /// The lock that this unit's processes have; kept open, because its file may be deleted, and
+    /// its inode, once free, be that of another unit's lock.
+    lock: Option<File>,
 }
 
 /// What runs.
@@ -159,7 +161,7 @@ impl Keeper {
         desired: watch::Receiver<Desired>,
         live: watch::Sender<Live>,
     ) -> Keeper {
-        let lock = FileId::at(&context.layout.run_lock(&name));
+        let lock = File::open(context.layout.run_lock(&name)).ok();
         Keeper { context, name, desired, live, lock }
     }
 
@@ -307,7 +309,7 @@ impl Keeper {
         let mark = self.mark();
         let started = launch::launch(&self.context.layout, &mark, stored, process, restarts).await;
         // The shim made the file when it was missing.
-        self.lock = FileId::at(&self.context.layout.run_lock(&self.name));
+        self.lock = File::open(self.context.layout.run_lock(&self.name)).ok();
         let started = started?;
         Ok((Running::Child { child: started.child, grip: started.grip }, started.started_at_ms))
     }
@@ -383,7 +385,9 @@ impl Keeper {
     /// Sweeps the family, and its record when nobody is left. Returns whether that is so.
     async fn forget(&mut self, first: Signal, patience: Duration, leader: Option<u32>) -> bool {
         let spared = vec![std::process::id(), self.context.guard_pid];
-        let family = Family { mark: self.mark(), lock: self.lock, leader, spared };
+        let lock = self.lock.as_ref().and_then(|file| file.metadata().ok());
+        let lock = lock.map(|metadata| FileId::of(&metadata));
+        let family = Family { mark: self.mark(), lock, leader, spared };
         match family::sweep(&family, first, patience).await {
             Ok(()) => {
                 // A record that stays is one of a dead process, and is seen to be.

@@ -5,7 +5,7 @@
 //! there is no moment in which a service runs that no record names.
 
 use super::clock;
-use super::family::MARK;
+use super::family::{self, MARK};
 use super::layout::Layout;
 use super::process::{Grip, Identity};
 use super::store::StoredUnit;
@@ -155,7 +155,7 @@ fn spawn_shim(name: &str, mark: &str) -> std::io::Result<tokio::process::Child> 
     let mut shim = std::process::Command::new(clock::own_binary()?);
     shim.arg0("dsenv").arg(VERB).arg(name).env_clear().env(MARK, mark).current_dir("/");
     shim.stdin(Stdio::piped()).stdout(Stdio::piped());
-    tokio::process::Command::from(shim).spawn()
+    family::spawn(&mut tokio::process::Command::from(shim))
 }
 
 /// Gives the shim its order and reads what it objects to; silence is its exec.

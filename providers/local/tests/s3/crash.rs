@@ -3,7 +3,7 @@
 //! The killed server is this test binary again, told by an environment variable to serve. It is
 //! killed by the `Child` that started it.
 
-use super::{client, pass, server};
+use super::{client, eventually, pass, server};
 use dsenv_local::s3::{BucketFacts, Store};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -83,7 +83,7 @@ fn a_put_that_was_killed_leaves_nothing() {
     let mut stdout = BufReader::new(put.stdout.take().expect("stdout is piped"));
     stdout.read_line(&mut started).expect("the script prints text");
     assert_eq!(started, "half sent\n");
-    assert_eq!(names_in(&served.join("tmp")).len(), 1, "the put has reached the disk");
+    eventually("the put reaches the disk", || names_in(&served.join("tmp")).len() == 1);
     server.kill();
     let mut said = String::new();
     stdout.read_to_string(&mut said).expect("the script prints text");

@@ -13,9 +13,11 @@ mod server;
 use dsenv_local::s3::{Key, Right, Store};
 use server::Server;
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Returns a script of `clients/`, set up to run against `address`, or `None` if Python is missing.
 fn client(script: &str, address: SocketAddr) -> Option<Command> {
@@ -119,6 +121,27 @@ fn a_key_that_is_taken_away_ends_at_once() {
 }
 
 #[test]
+fn a_client_that_leaves_in_the_middle_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start(dir.path());
+    let Some(mut command) = client("unfinished.py", server.address) else { return };
+    let mut put = command.stdout(Stdio::piped()).spawn().expect("the script starts");
+    let mut started = String::new();
+    let mut stdout = BufReader::new(put.stdout.take().expect("stdout is piped"));
+    stdout.read_line(&mut started).expect("the script prints text");
+    assert_eq!(started, "half sent\n");
+    let drafts = dir.path().join("tmp");
+    eventually("the put reaches the disk", || files_under(&drafts).len() == 1);
+    put.kill().expect("the script was running");
+    put.wait().expect("the script is a child");
+    // The server learns of it from the network, in its own time.
+    eventually("the draft is deleted", || files_under(&drafts).is_empty());
+    let facts =
+        server.store.bucket("lake").expect("the index answers").expect("the bucket is there");
+    assert_eq!((facts.objects, facts.bytes), (0, 0));
+}
+
+#[test]
 fn no_secret_is_in_the_folder() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(dir.path());
@@ -153,6 +176,17 @@ fn an_address_beyond_loopback_is_refused() {
     let panic = ran.expect_err("it must not serve");
     let message = panic.downcast_ref::<String>().expect("the assertion has a message");
     assert!(message.contains("listens on loopback only"), "{message}");
+}
+
+/// Looks again until the condition holds, and fails if it does not within ten seconds.
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let held = (0..1000).any(|_| {
+        holds() || {
+            std::thread::park_timeout(Duration::from_millis(10));
+            false
+        }
+    });
+    assert!(held, "{what}");
 }
 
 fn files_under(dir: &Path) -> Vec<std::path::PathBuf> {

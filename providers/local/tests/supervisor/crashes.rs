@@ -1,8 +1,8 @@
 //! What the supervisor does when parts of it are killed, replaced or deleted.
 
-use crate::cli::{self, free_address, shell, web};
-use crate::place::{alive, kill, processes_with, until, with_place};
-use dsenv_local::supervisor::{Exit, Supervisor, SupervisorError};
+use crate::cli::{free_address, shell, web};
+use crate::place::{alive, kill, processes_with, skipped, until, visible, with_place};
+use dsenv_local::supervisor::{EnvValue, Exit, Supervisor, SupervisorError, Work};
 use dsenv_sdk::seal::SealKey;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -16,9 +16,11 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_killed_guard_is_replaced_by_the_next_call", guard_killed),
     ("a_service_that_dies_unwatched_is_started_again", dies_unwatched),
     ("a_removal_that_was_cut_short_is_finished", removal_cut_short),
+    ("killed_at_any_moment_there_is_one_of_each", killed_at_any_moment),
     ("twenty_calls_at_once_make_one_guard", twenty_calls),
     ("command_substitution_ends", command_substitution),
     ("a_deleted_folder_ends_its_supervisor", folder_deleted),
+    ("a_sweep_spares_who_got_the_inode_of_a_deleted_lock", inode_used_again),
     ("a_replaced_binary_changes_nothing", binary_replaced),
     ("another_key_touches_nothing", another_key),
     ("a_lost_socket_comes_back", lost_socket),
@@ -132,6 +134,39 @@ fn removal_cut_short() {
     });
 }
 
+/// The daemon, and every third time the guard, is killed at another moment of a change each time:
+/// from before the unit is written to after its process runs.
+fn killed_at_any_moment() {
+    with_place(async |place| {
+        let addresses = [free_address(), free_address(), free_address()];
+        for round in 0..24_u64 {
+            let client = place.client().await;
+            let pong = client.ping().await.expect("a daemon");
+            let idx = usize::try_from(round % 3).expect("small");
+            let (name, address) = (format!("web{idx}"), addresses[idx]);
+            let mut changed = web(&place.dir, &name, address);
+            if let Work::Process(process) = &mut changed.work {
+                process.env.insert("ROUND".into(), EnvValue::Plain(round.to_string()));
+            }
+            let put = tokio::spawn(async move { client.put_unit(changed).await });
+            tokio::time::sleep(Duration::from_millis(round * 2)).await;
+            if round % 3 == 2 {
+                kill(pong.guard_pid);
+            }
+            kill(pong.daemon_pid);
+            // Lost with its supervisor or done: either is an answer.
+            let _ = put.await.expect("it does not panic");
+        }
+        let client = place.client().await;
+        for (idx, address) in addresses.into_iter().enumerate() {
+            let name = format!("web{idx}");
+            client.put_unit(web(&place.dir, &name, address)).await.expect("put");
+            let pid = place.healthy_pid(&name).await;
+            assert_eq!(processes_with(&format!("/{name}\0")), [pid], "{name}");
+        }
+    });
+}
+
 fn twenty_calls() {
     with_place(async |place| {
         let binary = std::env::current_exe().expect("this binary");
@@ -172,8 +207,7 @@ fn command_substitution() {
         assert_eq!(place.healthy_pid("web").await, pid);
         let pong = place.client().await.ping().await.expect("a daemon");
         for part in [pong.guard_pid, pong.daemon_pid, pid] {
-            let environ =
-                std::fs::read_to_string(format!("/proc/{part}/environ")).expect("environ");
+            let environ = visible(part, "environ");
             assert!(!environ.contains("CALLER_ONLY"), "{environ}");
         }
     });
@@ -197,6 +231,34 @@ fn folder_deleted() {
         // The old one, ending, did not take the new one's service for its own.
         assert_eq!(place.healthy_pid("web").await, second);
         assert!(TcpListener::bind(address).is_err());
+    });
+}
+
+/// A deleted lock's inode is free once the service that held it has ended, in the middle of its
+/// sweep; the next file made may get it.
+fn inode_used_again() {
+    let bystander = "import sys, time\nkept = []\nwhile len(kept) < 900:\n \
+                     kept.append(open(f'{sys.argv[1]}/{len(kept)}.lock', 'w'))\n \
+                     time.sleep(0.001)\ntime.sleep(600)";
+    let others = tempfile::tempdir().expect("a folder");
+    with_place(async |place| {
+        let client = place.client().await;
+        // Its child lives on for a moment, so that the sweep looks more than once.
+        let line =
+            "(trap '' TERM; exec sleep 7777 9>&- 8>&- 7>&- 6>&- 5>&- 4>&- 3>&-) & sleep 7777";
+        client.put_unit(shell(&place.dir, "web", line)).await.expect("put");
+        place.healthy_pid("web").await;
+        let pong = client.ping().await.expect("a daemon");
+        let mut python = Command::new("python3");
+        let Ok(mut other) = python.args(["-c", bystander]).arg(others.path()).spawn() else {
+            return skipped("python3, for a process that makes many files");
+        };
+        std::fs::remove_dir_all(&place.dir).expect("deleted");
+        until("the supervisor has ended", async || (!alive(pong.guard_pid)).then_some(())).await;
+        let ended = other.try_wait().expect("looked");
+        other.kill().expect("killed");
+        other.wait().expect("reaped");
+        assert_eq!(ended, None, "a stranger was killed");
     });
 }
 
@@ -249,6 +311,5 @@ fn lost_socket() {
         std::fs::remove_file(place.dir.join("supervisor.sock")).expect("it was there");
         let after = client.ping().await.expect("the same daemon");
         assert_eq!(after, before);
-        let _ = cli::key();
     });
 }

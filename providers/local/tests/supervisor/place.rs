@@ -1,7 +1,8 @@
 //! A folder with a supervisor, and the certainty that nothing of it is left after the test.
 
 use crate::cli;
-use dsenv_local::supervisor::{Client, State, Supervisor, UnitStatus};
+use dsenv_local::supervisor::{Client, State, Supervisor, UnitStatus, tail};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub(crate) fn with_place_at(name: &str, test: impl AsyncFnOnce(&Place)) {
         kill(*pid);
     }
     if let Err(panic) = result {
+        let log = tail(&place.dir.join("supervisor.log"), 20).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "its supervisor said: {log:#?}");
         std::panic::resume_unwind(panic);
     }
     end.expect("the supervisor shuts down");

@@ -1,8 +1,8 @@
 //! Taking in a body: to a draft on disk, hashed, and checked against all that the client said of it.
 //!
-//! Bytes go through a short queue to a thread that may block. The draft is only handed over once the
-//! body has ended as announced; if the client goes away, the queue closes without its end message
-//! and the draft deletes itself.
+//! Bytes go through a short queue to a thread that may block. The draft is only sealed by the caller,
+//! after the body has ended without error and is what was announced; if the client goes away, nobody
+//! takes the draft and it deletes itself.
 
 use super::super::blob::{Digests, Draft};
 use super::super::checksum::{self, ALGORITHMS, Algorithm, Checksum};
@@ -65,19 +65,17 @@ impl Endpoint {
             write_chunks(store.blobs.draft(algorithm)?, chunks)
         });
         let sent = send(body, queue).await;
-        let written = writer.await.map_err(S3Error::internal_error)?.map_err(s3_error_of)?;
+        // The writer's error first: if it stopped, that is why.
+        let (draft, digests) =
+            writer.await.map_err(S3Error::internal_error)?.map_err(s3_error_of)?;
         sent?;
-        let (draft, digests) = written.ok_or_else(|| s3_error!(IncompleteBody))?;
         verify(&digests, &announced)?;
         Ok((draft, digests))
     }
 }
 
 /// Feeds the writer. Returns early, without error, when the writer has stopped: it says why.
-async fn send(
-    body: Option<dto::StreamingBlob>,
-    queue: mpsc::Sender<Option<Bytes>>,
-) -> S3Result<()> {
+async fn send(body: Option<dto::StreamingBlob>, queue: mpsc::Sender<Bytes>) -> S3Result<()> {
     if let Some(mut body) = body {
         loop {
             let next = tokio::time::timeout(BODY_IDLE_MAX, body.next()).await;
@@ -86,31 +84,25 @@ async fn send(
                 None => break,
                 Some(Err(error)) => return Err(body_error(error)),
                 Some(Ok(chunk)) => {
-                    if queue.send(Some(chunk)).await.is_err() {
+                    if queue.send(chunk).await.is_err() {
                         return Ok(());
                     }
                 }
             }
         }
     }
-    let _ = queue.send(None).await;
     Ok(())
 }
 
 fn write_chunks(
     mut draft: Draft,
-    mut chunks: mpsc::Receiver<Option<Bytes>>,
-) -> Result<Option<(Draft, Digests)>, StoreError> {
-    while let Some(message) = chunks.blocking_recv() {
-        match message {
-            Some(chunk) => draft.write(&chunk)?,
-            None => {
-                let digests = draft.digests();
-                return Ok(Some((draft, digests)));
-            }
-        }
+    mut chunks: mpsc::Receiver<Bytes>,
+) -> Result<(Draft, Digests), StoreError> {
+    while let Some(chunk) = chunks.blocking_recv() {
+        draft.write(&chunk)?;
     }
-    Ok(None)
+    let digests = draft.digests();
+    Ok((draft, digests))
 }
 
 /// A body breaks off because the client left or because its signature does not cover what it sent.

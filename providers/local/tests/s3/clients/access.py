@@ -1,6 +1,8 @@
 """Who may do what."""
 
+import http.client
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import botocore
@@ -57,6 +59,20 @@ def a_reader_reads():
     refused("AccessDenied", reader.complete_multipart_upload, UploadId=upload, **same)
     refused("AccessDenied", reader.abort_multipart_upload, UploadId=upload, **same)
     s3.abort_multipart_upload(UploadId=upload, **same)
+
+
+def a_refusal_before_the_body_closes_the_connection():
+    # botocore does not send the body then, and would send its next request where the body is expected.
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(URL).netloc, timeout=30)
+    connection.putrequest("PUT", "/lake/unsigned")
+    connection.putheader("Expect", "100-continue")
+    connection.putheader("Content-Length", "1")
+    connection.endheaders()
+    response = connection.getresponse()
+    assert (response.status, response.getheader("Connection")) == (403, "close"), response.headers
+    for _ in range(100):
+        refused("AccessDenied", reader.put_object, Bucket="lake", Key="a", Body=b"y")
+        reader.head_object(Bucket="lake", Key="a")
 
 
 def another_bucket_is_out_of_reach():
