@@ -51,8 +51,10 @@ impl Scope {
         let Some((first, rest)) = rest.split_first() else {
             return Some(Some(Value::Map(map.clone())));
         };
-        let start = map.get(first);
-        Some(rest.iter().try_fold(start?, |value, step| value.step(step)).cloned())
+        let found = map.get(first).and_then(|start| {
+            rest.iter().try_fold(start, |value, step| value.step(step)).cloned()
+        });
+        Some(found)
     }
 }
 

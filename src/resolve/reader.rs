@@ -164,6 +164,9 @@ impl Reader<'_> {
             let found = self.references(path, form).map_err(|m| (Some(path.clone()), m))?;
             refs.extend(found);
         }
+        if compiled.paths().iter().any(|path| self.was_refused(path)) {
+            return Ok(Term::Known(Value::Null));
+        }
         if refs.is_empty() {
             let outcome = compiled.evaluate(form, &mut |path| self.now(path));
             return match outcome {
@@ -182,6 +185,14 @@ impl Reader<'_> {
             each: self.each.clone(),
             refs: refs.into_iter().collect(),
         }))
+    }
+
+    /// Says whether a path names a declared input that has no value: it was reported already.
+    fn was_refused(&self, path: &[String]) -> bool {
+        path[0] == "inputs"
+            && path.get(1).is_some_and(|name| {
+                self.blueprint.inputs.contains_key(name) && !self.scope.inputs.contains_key(name)
+            })
     }
 
     /// What a path stands for that needs no resource.
@@ -237,7 +248,7 @@ impl Reader<'_> {
         match lookup_now(self.scope, self.each.as_deref(), path) {
             Some(Lookup::Missing(message)) => {
                 // An input that was refused already would be reported twice.
-                if path[0] == "inputs" && self.blueprint.inputs.contains_key(path[1].as_str()) {
+                if self.was_refused(path) {
                     return Ok(());
                 }
                 let candidates: Vec<&str> = match path[0].as_str() {
