@@ -4,7 +4,7 @@
 //! places that explain it, then help. Only the lines shown are handed to annotate-snippets, so the
 //! cost of a diagnostic does not grow with the file.
 
-use super::{Diagnostic, Findings, Severity, Source, Span};
+use super::{Code, Diagnostic, Findings, Severity, Source, Span};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
@@ -73,9 +73,11 @@ fn group<'a>(diagnostic: &'a Diagnostic, source: &'a Source) -> Group<'a> {
     match diagnostic.span {
         Some(span) => group = group.elements(snippets(diagnostic, span, source)),
         None => {
-            group = group
-                .element(annotate_snippets::Origin::path(source.name()))
-                .element(Level::NOTE.no_name().message(diagnostic.message.as_str()));
+            // From here on codes are about state, plans and calls, and not about the blueprint.
+            if diagnostic.code < Code::E0801 {
+                group = group.element(annotate_snippets::Origin::path(source.name()));
+            }
+            group = group.element(Level::NOTE.no_name().message(diagnostic.message.as_str()));
         }
     }
     if let Some(address) = &diagnostic.address {

@@ -213,7 +213,7 @@ impl Place {
         let mut files = BTreeMap::new();
         collect(&self.root, &mut files);
         let own = |path: &Path| {
-            let text = path.to_string_lossy();
+            let text = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy();
             text.contains("/local/") || text.ends_with("/lock.json") || text.ends_with("/lock.guard")
         };
         files.retain(|path, _| !own(path));
@@ -279,7 +279,7 @@ impl Place {
         collect(&self.root.join(".dsenv"), &mut files);
         for file in files.keys() {
             let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let expected = ["state.json", "lock.json", "lock.guard"].contains(&name)
+            let expected = ["state.json", "lock.json", "lock.guard", "errors.jsonl"].contains(&name)
                 || file.components().any(|part| part.as_os_str() == "history");
             if !expected {
                 wrong.push(format!("`{}` is left", file.display()));
@@ -376,7 +376,7 @@ impl Running {
             String::from_utf8(bytes).expect("what is printed is UTF-8")
         };
         use std::os::unix::process::ExitStatusExt;
-        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
         Ran { code, out: text(self.out), err: text(self.err), took }
     }
 
