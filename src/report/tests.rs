@@ -467,12 +467,13 @@ fn lists_are_compared_as_people_would() {
         let (before, after) = (list(before), list(after));
         let plan = plan(vec![change("w", "value", Action::Update, reason, &before, &after)]);
         let text = super::plan(&plan, &Style::PLAIN);
-        let lines: Vec<&str> = text.lines().skip(3).take_while(|line| !line.is_empty()).collect();
+        let lines = text.lines().skip(3).take_while(|line| !line.is_empty());
+        let lines: Vec<&str> = lines.map(str::trim_start).collect();
         expected.assert_eq(&lines.join("\n"));
     };
-    check("1, 2, 3", "1, 3", expect!["      - l: 2"]);
-    check("1, 2, 3", "0, 1, 2, 3", expect!["      + l: 0"]);
-    check("1, 2, 3", "1, 5, 3", expect!["      l[1]: 2 -> 5"]);
+    check("1, 2, 3", "1, 3", expect!["- l: 2"]);
+    check("1, 2, 3", "0, 1, 2, 3", expect!["+ l: 0"]);
+    check("1, 2, 3", "1, 5, 3", expect!["l[1]: 2 -> 5"]);
     check(
         "1, 2, 3",
         "3, 2, 1",
@@ -480,9 +481,9 @@ fn lists_are_compared_as_people_would() {
                   l[0]: 1 -> 3
                   l[2]: 3 -> 1"#]],
     );
-    check("1, 1, 2", "1, 2", expect!["      - l: 1"]);
-    check("{\"a\": 1, \"b\": 2}", "{\"a\": 1, \"b\": 3}", expect!["      l[0].b: 2 -> 3"]);
-    check("", "1", expect!["      + l: 1"]);
+    check("1, 1, 2", "1, 2", expect!["- l: 1"]);
+    check("{\"a\": 1, \"b\": 2}", "{\"a\": 1, \"b\": 3}", expect!["l[0].b: 2 -> 3"]);
+    check("", "1", expect!["+ l: 1"]);
 }
 
 #[test]
