@@ -147,13 +147,15 @@ fn snippet<'a>(
 }
 
 /// Shortens a span that runs over several lines to the part on its first one: the start is what
-/// matters, and a mapping may go on for thousands of lines.
+/// matters, and a mapping may go on for thousands of lines. Ends inside a character are moved out
+/// of it: a span that is a little wrong must not cost the user the message.
 fn first_line(span: Span, source: &Source) -> Span {
-    let text_end = source.text().len() as u32;
-    let start = span.start.min(text_end);
-    let line = source.line_span(source.line_of(start));
+    let text = source.text();
+    let start = text.floor_char_boundary(span.start as usize);
+    let line = source.line_span(source.line_of(start as u32)).range();
     let start = start.min(line.end);
-    Span { start, end: span.end.clamp(start, line.end) }
+    let end = text.ceil_char_boundary((span.end as usize).clamp(start, line.end));
+    Span::new(start, end)
 }
 
 fn window(shown: Span, mark: Span, text: &str) -> Span {
@@ -275,6 +277,19 @@ mod tests {
         let rendered = super::text(&Findings::from(diagnostic), &source, Look::PLAIN);
         assert!(rendered.len() < 1_000, "{rendered}");
         assert!(rendered.contains("^ here"), "{rendered}");
+    }
+
+    #[test]
+    fn a_span_that_is_a_little_wrong_still_shows() {
+        let findings = Findings::from_iter([
+            Diagnostic::error(Code::E0101, "inside").at(Span::new(4, 5)),
+            Diagnostic::error(Code::E0101, "behind").at(Span::new(90, 99)),
+            Diagnostic::error(Code::E0101, "on the line break").at(Span::new(7, 8)),
+        ]);
+        let rendered = super::text(&findings, &Source::new("x", "a: éé\nb\n"), Look::PLAIN);
+        for message in ["^ inside", "^ behind", "^ on the line break"] {
+            assert!(rendered.contains(message), "{rendered}");
+        }
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn facts(change: &Change, sources: &Sources<'_>) -> Option<NodeFacts> {
 /// What is done with one node, in no particular order; [`link`] orders it.
 fn verbs(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> Vec<Verb> {
     let prior = sources.state.resources.get(&change.addr);
-    let generation = prior.map_or(0, |prior| prior.generation) + 1;
+    let generation = sources.state.next_generation(&change.addr);
     let fate = fate(change, prior, sources);
     let current = prior.and_then(|prior| prior.current.as_ref()).map(|object| object.generation);
     let delete = |generation| match fate {

@@ -5,7 +5,7 @@
 //! whether colours may stand in it and what time it is. Secrets go out as `(secret)`; the one
 //! exception is [`outputs`], when it is asked for them by name. A closed pipe is the caller's concern.
 
-pub mod event;
+pub mod errors;
 pub mod history;
 pub mod outcome;
 pub mod outputs;

@@ -3,7 +3,7 @@
 use super::style::{Ink, wrap};
 use super::{Detail, Style, words};
 use crate::diag::{Code, Diagnostic, Findings, Source, Span, render};
-use crate::report::event::Work;
+use crate::event::Work;
 use dsenv_sdk::Addr;
 
 /// How many names of what was skipped a brief report has.

@@ -60,3 +60,14 @@ fn plain(value: &Value, secrets: Secrets) -> Json {
         scalar => wire::shown(scalar),
     }
 }
+
+/// Renders the outputs as lines that a shell or a `.env` file takes: `NAME='text'`.
+///
+/// A quote inside a text is written `'\''`, which every POSIX shell reads back as it was.
+pub fn env_file(outputs: &Map, secrets: Secrets) -> String {
+    let line = |(name, value): (&String, &Value)| {
+        let text = bare(value, secrets).replace('\'', r"'\''");
+        format!("{}='{text}'\n", name.to_uppercase())
+    };
+    outputs.iter().map(line).collect()
+}

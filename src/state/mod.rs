@@ -1,11 +1,19 @@
 //! The state: what dsenv believes exists, one entry a native node.
 //!
 //! It is a belief with a history. Records of the journal change it ([`crate::journal`]), a store
-//! keeps it ([`store`]), and one loop owns it while an apply runs. What is in the cloud may differ;
+//! keeps it ([`crate::store`]), and one loop owns it while an apply runs. What is in the cloud may differ;
 //! `refresh` finds out. Format 1 already carries what later work needs: deposed and tainted
 //! objects, the order of replacement, protection, accepted operations and the price paid.
 //!
 //! What this module never does: call a provider, decide what to change.
+
+pub mod file;
+pub mod lease;
+mod verify;
+pub(crate) mod wire;
+
+pub use verify::verify;
+pub use wire::{Operation, Outcome};
 
 use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{Accepted, Observed, Token};
@@ -32,6 +40,51 @@ pub struct State {
     pub outputs: Map,
     /// Resources protected in the state, whatever the blueprint says: neutral addresses.
     pub protected: BTreeSet<Addr>,
+    /// The last generation of nodes that are gone. Without it a node that comes back would count
+    /// from 1 again, and its token would name the object that was deleted.
+    pub retired: BTreeMap<Addr, u64>,
+}
+
+impl State {
+    /// Makes the state of an environment in which nothing was ever applied.
+    pub fn empty(blueprint: &str, environment: &str) -> State {
+        State {
+            blueprint: blueprint.to_owned(),
+            environment: environment.to_owned(),
+            ..State::default()
+        }
+    }
+
+    /// Returns the generation of the node's next object.
+    pub fn next_generation(&self, addr: &Addr) -> u64 {
+        let last = self.resources.get(addr).map(|resource| resource.generation);
+        last.or_else(|| self.retired.get(addr).copied()).unwrap_or(0) + 1
+    }
+
+    /// Sets the entry of a node.
+    pub fn put(&mut self, addr: Addr, resource: Resource) {
+        self.retired.remove(&addr);
+        self.resources.insert(addr, resource);
+    }
+
+    /// Removes the entry of a node and keeps its generation; `None` when there was none.
+    /// Dependencies on it stay until [`State::prune_dependencies`].
+    pub fn remove(&mut self, addr: &Addr) -> Option<Resource> {
+        let resource = self.resources.remove(addr)?;
+        if resource.generation > 0 {
+            self.retired.insert(addr.clone(), resource.generation);
+        }
+        Some(resource)
+    }
+
+    /// Forgets dependencies on nodes that are no longer there. They order deletions, and what is
+    /// gone needs no place in the order.
+    pub fn prune_dependencies(&mut self) {
+        let there: BTreeSet<Addr> = self.resources.keys().cloned().collect();
+        for resource in self.resources.values_mut() {
+            resource.depends_on.retain(|addr| there.contains(addr));
+        }
+    }
 }
 
 /// Where the objects of a state live.
@@ -105,3 +158,6 @@ pub enum Status {
     /// A delete was begun and its end is not known.
     Deleting,
 }
+
+#[cfg(test)]
+mod tests;

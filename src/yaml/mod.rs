@@ -7,6 +7,9 @@
 //! Nothing here opens a file or knows what a blueprint is, and no input, however hostile, costs
 //! more time or memory than the limits below allow.
 //!
+//! 10,000 resources (0.7 MB) take about 50 ms to read on one core, of which the parser has three
+//! quarters; the time is linear in the text, and `reading_is_linear` counts the work.
+//!
 //! ## Why
 //! - The tree is built from the events of granit-parser and not by serde: serde stops at the first
 //!   mistake and loses positions, and a compiler that reports one mistake at a time wastes an

@@ -5,8 +5,7 @@
 
 use super::node::{Entry, Map, Node, NodeKind, Style};
 use super::{
-    ALIAS_BYTES_MAX, ALIAS_NODES_MAX, DEPTH_MAX, FILE_BYTES_MAX, NODES_MAX, end_of, expression,
-    scalar, syntax,
+    ALIAS_BYTES_MAX, ALIAS_NODES_MAX, DEPTH_MAX, NODES_MAX, end_of, expression, scalar, syntax,
 };
 use crate::diag::{Code, Diagnostic, Findings, Source, Span};
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, StructureStyle};
@@ -15,6 +14,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+/// How many bytes may be read again for the sake of expressions without quotes. A usual blueprint
+/// has dozens of attempts, one of 10,000 resources has two.
+const REREAD_BYTES_MAX: usize = 1024 * 1024;
+
 /// Reads one YAML document.
 ///
 /// Returns the tree beside all findings. There is no tree when the text is not YAML or goes over a
@@ -22,32 +25,43 @@ use std::sync::Arc;
 /// In it, the first of several equal keys counts, tags are left out, and an expression that YAML
 /// cut in pieces is whole again.
 pub fn parse(source: &Source) -> (Option<Node>, Findings) {
+    let (node, findings, _) = parse_counting(source);
+    (node, findings)
+}
+
+/// Like [`parse`], with the number of parser events that were handled: the measure of the work.
+pub(super) fn parse_counting(source: &Source) -> (Option<Node>, Findings, usize) {
     if let Err(too_large) = super::check_length(source.text().len() as u64) {
-        return (None, too_large.into());
+        return (None, too_large.into(), 0);
     }
     let mut masked = Cow::Borrowed(source.text());
     let mut misread = Findings::new();
     let mut reread_bytes = 0;
+    let mut events = 0;
     loop {
         let mut builder = Builder::new(source, &masked);
-        let Err(error) = builder.run(&masked) else {
+        let result = builder.run(&masked);
+        events += builder.events;
+        let Err(error) = result else {
             misread.append(builder.findings);
-            return (builder.root, misread);
+            return (builder.root, misread, events);
         };
         // An expression that YAML stumbled over is noted and blotted out, and the text read again,
         // so that one missing pair of quotes does not hide all other mistakes.
-        reread_bytes += masked.len() as u64;
-        let affordable = reread_bytes <= FILE_BYTES_MAX;
-        match expression::misread(&masked, &error).filter(|_| affordable) {
+        match expression::misread(&masked, &error) {
             Some(span) => {
                 misread.push(expression::needs_quotes(source, span));
+                reread_bytes += masked.len();
+                if reread_bytes > REREAD_BYTES_MAX {
+                    return (None, misread, events);
+                }
                 masked = Cow::Owned(expression::blot_out(&masked, span));
             }
             None => {
                 let bracket = builder.open_bracket();
                 misread.append(builder.findings);
                 misread.push(syntax::describe(source, &error, bracket));
-                return (None, misread);
+                return (None, misread, events);
             }
         }
     }
@@ -111,6 +125,7 @@ struct Builder<'s> {
     stack: Vec<Open>,
     anchors: BTreeMap<usize, Anchored>,
     value_count: usize,
+    events: usize,
     totals: Totals,
     aliased: Totals,
 }
@@ -135,6 +150,7 @@ impl<'s> Builder<'s> {
             stack: Vec::new(),
             anchors: BTreeMap::new(),
             value_count: 0,
+            events: 0,
             totals: Totals::default(),
             aliased: Totals::default(),
         }
@@ -145,6 +161,7 @@ impl<'s> Builder<'s> {
         let mut seen_document = false;
         for event in Parser::new_from_str_with_options(text, parser_options()) {
             let (event, place) = event?;
+            self.events += 1;
             let span = span_of(place);
             let tag = place.tag_span().map(span_of);
             if let Event::DocumentStart(..) = event {
@@ -208,9 +225,13 @@ impl<'s> Builder<'s> {
         }
     }
 
+    /// Returns the innermost `[` or `{` that is open. (`[a: 1]` has a mapping without a `{`.)
     fn open_bracket(&self) -> Option<u32> {
-        let innermost = self.stack.last().filter(|open| open.style == Style::Flow);
-        innermost.map(|open| open.start)
+        let mut starts = self.stack.iter().rev().map(|open| open.start);
+        let is_bracket = |start: &u32| {
+            matches!(self.source.text().as_bytes().get(*start as usize), Some(b'[' | b'{'))
+        };
+        starts.find(is_bracket)
     }
 
     fn second_document(&mut self, span: Span) {

@@ -400,6 +400,69 @@ fn syntax_errors_speak_of_the_file() {
 }
 
 #[test]
+fn the_bracket_that_is_open_is_shown() {
+    check(
+        "a: {b: 1\nc: 2\n",
+        expect![[r#"
+        error[E0101]: not valid YAML
+         --> dsenv.yaml:2:2
+          |
+        1 | a: {b: 1
+          |    - opened here
+        2 | c: 2
+          |  ^ expected a `,` or the closing `}` of this mapping
+          |
+          = help: a value with a `{`, `[` or `,` in it needs quotes
+
+    "#]],
+    );
+    check(
+        "a: [é: a\n",
+        expect![[r#"
+        error[E0101]: not valid YAML
+         --> dsenv.yaml:1:4
+          |
+        1 | a: [é: a
+          |    ^ this `[` is never closed by a `]`
+
+    "#]],
+    );
+}
+
+fn resources(count: usize) -> String {
+    let resource = |n: usize| {
+        format!("  r{n}:\n    kind: value\n    input: {{a: \"${{r{n}.output}}\", b: [1, 2]}}\n")
+    };
+    format!("resources:\n{}", (0..count).map(resource).collect::<String>())
+}
+
+#[test]
+fn reading_is_linear() {
+    let work = |text: &str| parse::parse_counting(&Source::new("x", text)).2;
+    let thousand = work(&resources(1_000));
+    let ten_thousand = work(&resources(10_000));
+    assert!(thousand > 1_000);
+    assert!(ten_thousand <= 10 * thousand, "{thousand} events become {ten_thousand}");
+    // Every expression without quotes has the text read again, and there is a limit to that.
+    let misread = resources(1_000) + &"a: ${x ? 1 : 2}\n".repeat(500);
+    let passes = work(&misread) / thousand;
+    assert!((2..100).contains(&passes), "{passes} passes");
+}
+
+#[test]
+fn ten_thousand_resources_are_within_the_limits() {
+    let source = Source::new("x", resources(10_000));
+    let (node, findings) = parse(&source);
+    assert!(findings.is_empty());
+    let node = node.expect("a tree");
+    let resources = node.as_map().and_then(|map| map.value("resources")).and_then(Node::as_map);
+    let resources = resources.expect("resources");
+    assert_eq!(resources.len(), 10_000);
+    let last = resources.value("r9999").and_then(Node::as_map).and_then(|map| map.value("kind"));
+    assert_eq!(last.and_then(Node::as_text), Some("value"));
+}
+
+#[test]
 fn a_second_document_is_not_read() {
     check(
         "a: 1\n---\nb: 2\n",
@@ -466,6 +529,24 @@ fn a_file_with_nothing_in_it() {
 
     "#]],
     );
+}
+
+#[test]
+fn the_pages_of_this_layer_show_what_they_say() {
+    use crate::diag::Example;
+    let ours = Code::ALL.iter().filter(|code| (Code::E0001..=Code::E0112).contains(code));
+    for (code, example) in ours.flat_map(|code| code.examples().into_iter().map(move |e| (code, e)))
+    {
+        let found = |yaml: &str| parse(&Source::new("x", yaml)).1;
+        match example {
+            Example::Refused(case) => {
+                let codes: Vec<Code> = found(case.yaml).iter().map(|found| found.code).collect();
+                assert_eq!(codes, [*code], "{}", case.yaml);
+            }
+            Example::Mended(case) => assert!(found(case.yaml).is_empty(), "{}", case.yaml),
+            Example::Console { .. } => {}
+        }
+    }
 }
 
 #[test]

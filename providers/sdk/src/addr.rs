@@ -77,7 +77,8 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Index(index) => write!(f, "[{index}]"),
-            Key::Text(text) => write!(f, "[{text:?}]"),
+            // As JSON, which is how it is read: Rust's own escapes are others.
+            Key::Text(text) => write!(f, "[{}]", serde_json::Value::from(&**text)),
         }
     }
 }
@@ -158,6 +159,8 @@ mod tests {
         {
             assert_eq!(text.parse::<Addr>().expect("an address").to_string(), text);
         }
+        let odd = Addr::resource("w").member(Key::Text("a\u{200b}\u{7f}\u{1}\n\\\"".into()));
+        assert_eq!(odd.to_string().parse(), Ok(odd));
         assert_eq!("w[eu]".parse::<Addr>(), "w[\"eu\"]".parse());
     }
 

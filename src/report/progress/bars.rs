@@ -3,7 +3,7 @@
 
 use super::Consumer;
 use super::digest::{self, Digest};
-use crate::report::event::{At, Event, Work};
+use crate::event::{At, Event, Work};
 use crate::report::words;
 use dsenv_sdk::Addr;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
@@ -72,7 +72,12 @@ impl Bars {
                 self.ended += 1;
             }
             Event::StepSkipped { .. } => self.ended += 1,
-            Event::Adopted { .. } | Event::Interrupted { .. } | Event::ApplyDone { .. } => {}
+            Event::Recovering { .. }
+            | Event::Locking { .. }
+            | Event::Locked { .. }
+            | Event::Adopted { .. }
+            | Event::Interrupted { .. }
+            | Event::ApplyDone { .. } => {}
         }
     }
 

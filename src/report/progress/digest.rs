@@ -1,6 +1,6 @@
 //! Which events are worth a line, and the words of that line. Shared by terminal and pipe.
 
-use crate::report::event::{At, Event, Summary, Work};
+use crate::event::{At, Event, Summary, Work};
 use crate::report::words;
 use dsenv_sdk::Addr;
 use std::collections::BTreeMap;
@@ -45,6 +45,16 @@ impl Digest {
                     let after = words::duration(*after_ms);
                     lines.push(format!("again   {addr} in {after}, attempt {attempt}: {why}"));
                 }
+            }
+            Event::Recovering { operation, command } => {
+                lines.push(format!("an earlier {command} ({operation}) did not come to its end"));
+            }
+            Event::Locking { addr, what } => {
+                lines.push(format!("locking the {what} of {addr}: not in the lock yet"));
+            }
+            Event::Locked { pins, path } => {
+                let pins = words::count(*pins, "pin");
+                lines.push(format!("locked  {pins} more in `{path}`; commit it"));
             }
             Event::Adopted { addr, remote_id } => {
                 lines.push(format!("adopted {addr}: `{remote_id}`, of an interrupted apply"));

@@ -8,7 +8,7 @@
 //! The last line is the summary. Each line is written whole, so that a reader never sees half of one.
 
 use super::Consumer;
-use crate::report::event::{At, Event, Summary};
+use crate::event::{At, Event, Summary};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
@@ -55,6 +55,17 @@ enum Rest<'a> {
     Started {
         steps: usize,
         operation: &'a str,
+    },
+    Recovering {
+        operation: &'a str,
+        command: &'a str,
+    },
+    Locking {
+        what: &'a str,
+    },
+    Locked {
+        pins: usize,
+        path: &'a str,
     },
     Adopted {
         remote_id: &'a str,
@@ -108,6 +119,11 @@ fn line<'a>(at: At, event: &'a Event) -> Line<'a> {
         Event::ApplyStarted { steps, operation } => {
             named("apply_started", None, Rest::Started { steps: *steps, operation })
         }
+        Event::Recovering { operation, command } => {
+            named("recovering", None, Rest::Recovering { operation, command })
+        }
+        Event::Locking { addr, what } => named("locking", Some(addr), Rest::Locking { what }),
+        Event::Locked { pins, path } => named("locked", None, Rest::Locked { pins: *pins, path }),
         Event::Adopted { addr, remote_id } => {
             named("adopted", Some(addr), Rest::Adopted { remote_id })
         }
@@ -178,13 +194,14 @@ pub fn event_schema() -> Json {
         "properties": {
             "format": {"const": FORMAT},
             "time": {"type": "string", "format": "date-time"},
-            "event": {"enum": ["apply_started", "adopted", "step_started", "step_progress",
+            "event": {"enum": ["recovering", "locking", "locked", "apply_started", "adopted", "step_started", "step_progress",
                 "step_waiting", "retrying", "step_done", "step_failed", "step_skipped",
                 "interrupted", "summary"]},
             "address": text,
             "action": {"enum": ["create", "update", "resume", "delete", "forget", "record"]},
             "elapsed_ms": count,
             "steps": count, "operation": text, "remote_id": text, "step": count, "text": text,
+            "command": text, "what": text, "pins": count, "path": text,
             "waits_for": text, "attempt": count, "after_ms": count, "why": text, "class": text,
             "message": text, "causes": {"type": "array", "items": text},
             "help": {"type": ["string", "null"]}, "because": text, "in_flight": count,

@@ -2,7 +2,7 @@
 
 use super::Consumer;
 use super::digest::{self, Digest};
-use crate::report::event::{At, Event};
+use crate::event::{At, Event};
 use crate::report::words;
 use dsenv_sdk::Addr;
 use std::collections::BTreeMap;
@@ -63,7 +63,12 @@ impl<W: Write> Consumer for Lines<W> {
             Event::StepDone { addr, .. } | Event::StepFailed { addr, .. } => {
                 self.told_ms.remove(addr);
             }
-            Event::Adopted { .. }
+            Event::Locking { addr, .. } => {
+                self.told_ms.insert(addr.clone(), at.elapsed_ms);
+            }
+            Event::Recovering { .. }
+            | Event::Locked { .. }
+            | Event::Adopted { .. }
             | Event::Retrying { .. }
             | Event::StepSkipped { .. }
             | Event::Interrupted { .. }

@@ -20,7 +20,7 @@ pub use bars::Bars;
 pub use json::{FORMAT, JsonLines, event_schema};
 pub use lines::Lines;
 
-use super::event::{At, Event};
+use crate::event::{At, Event};
 use std::io;
 
 /// Takes the events of one apply, in order.

@@ -1,7 +1,7 @@
 //! What happens while a plan is applied, as the executor tells it.
 //!
 //! The executor sends events in the order in which things happen; the caller stamps each with [`At`]
-//! and hands it to one [`Consumer`](super::progress::Consumer). No event holds a secret.
+//! and hands it to one [`Consumer`](crate::report::progress::Consumer). No event holds a secret.
 
 use crate::plan::Verb;
 use dsenv_sdk::Addr;
@@ -86,6 +86,27 @@ impl Work {
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The run before this one did not come to its end.
+    Recovering {
+        /// Its operation.
+        operation: String,
+        /// Its command.
+        command: String,
+    },
+    /// Something that the lock lacks is being pinned; the network may be used.
+    Locking {
+        /// The resource that wants it.
+        addr: Addr,
+        /// What it is: `python packages`.
+        what: String,
+    },
+    /// The lock was written.
+    Locked {
+        /// How many pins are new.
+        pins: usize,
+        /// The file.
+        path: String,
+    },
     /// The apply begins.
     ApplyStarted {
         /// How many steps there are.

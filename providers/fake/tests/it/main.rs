@@ -1,0 +1,8 @@
+//! The fake cloud held to its own rules: each strictness has a test that fails without it.
+
+mod client;
+mod conformance;
+mod faults;
+mod loopback;
+mod lowering;
+mod strictness;

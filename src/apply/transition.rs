@@ -1,0 +1,318 @@
+//! What a record does to the state: the one place where beliefs change during an apply.
+//!
+//! Every function changes the entry of one address and nothing else; the journal's record carries
+//! that entry whole, so replaying the journal cannot come to anything different.
+
+use super::Watch;
+use super::call::{Request, What};
+use crate::plan::{NodeFacts, Plan, Step, Verb};
+use crate::refresh::prior;
+use crate::state::{Object, Resource, State, Status};
+use dsenv_sdk::provider::{Accepted, Observed, OpError, OpErrorClass, Token};
+use dsenv_sdk::schema::NativeType;
+use dsenv_sdk::value::Map;
+use std::sync::Arc;
+
+/// Builds the call of a step; `None` when the object that it speaks of is not in the state.
+pub(super) fn request(
+    state: &State,
+    step: &Step,
+    ty: &'static NativeType,
+    args: Map,
+    watch: &Watch,
+) -> Option<Request> {
+    let addr = &step.addr;
+    let object = match &step.verb {
+        Verb::Create { .. } => None,
+        Verb::Update { .. } | Verb::Resume => state.resources.get(addr)?.current.as_ref(),
+        Verb::Delete { generation, .. } => find(state.resources.get(addr)?, *generation),
+        Verb::Forget | Verb::Record { .. } => unreachable!("these make no call"),
+    };
+    let (token, args, what) = match (&step.verb, object) {
+        (Verb::Create { generation, .. }, _) => {
+            (Token::new(&state.lineage, addr, *generation), args, What::Create)
+        }
+        (Verb::Resume, Some(object)) => {
+            let what = match &object.accepted {
+                Some(accepted) => What::Poll { accepted: accepted.clone(), deletes: false },
+                None => What::Create,
+            };
+            (object.token.clone(), object.args.clone(), what)
+        }
+        (Verb::Update { .. }, Some(object)) => {
+            let prior_args = object.args.clone();
+            (object.token.clone(), args, What::Update { prior: prior(addr, object), prior_args })
+        }
+        (Verb::Delete { fate, .. }, Some(object)) => {
+            let what = What::Delete {
+                prior: prior(addr, object),
+                prior_args: object.args.clone(),
+                fate: *fate,
+            };
+            (object.token.clone(), Map::new(), what)
+        }
+        _ => return None,
+    };
+    let (watch, watched) = (watch.clone(), addr.clone());
+    let watch = Arc::new(move |text: &str| watch(&watched, text));
+    Some(Request { addr: addr.clone(), ty, token, args, what, watch })
+}
+
+fn find(resource: &Resource, generation: u64) -> Option<&Object> {
+    let objects = resource.current.iter().chain(&resource.deposed);
+    objects.into_iter().find(|object| object.generation == generation)
+}
+
+fn find_mut(resource: &mut Resource, generation: u64) -> Option<&mut Object> {
+    let objects = resource.current.iter_mut().chain(&mut resource.deposed);
+    objects.into_iter().find(|object| object.generation == generation)
+}
+
+/// Before the call: what is about to be.
+pub(super) fn begin(plan: &Plan, state: &mut State, step: &Step, request: &Request) {
+    let facts = &plan.nodes[&step.addr];
+    match &step.verb {
+        Verb::Create { generation, .. } => {
+            assert_eq!(*generation, state.next_generation(&step.addr), "a generation is used once");
+            if !state.resources.contains_key(&step.addr) {
+                state.put(step.addr.clone(), new_resource(facts));
+            }
+            let resource = state.resources.get_mut(&step.addr).expect("it was just put");
+            resource.generation = *generation;
+            resource.deposed.extend(resource.current.take());
+            resource.current = Some(Object {
+                token: request.token.clone(),
+                generation: *generation,
+                args: request.args.clone(),
+                observed: Observed { remote_id: String::new(), values: Map::new() },
+                status: Status::Creating,
+                accepted: None,
+                price_paid: None,
+            });
+            take_facts(resource, facts);
+        }
+        Verb::Update { .. } => current(state, step).status = Status::Updating,
+        Verb::Resume => {}
+        Verb::Delete { generation, .. } => {
+            let resource = state.resources.get_mut(&step.addr).expect("it was just found");
+            let object = find_mut(resource, *generation).expect("it was just found");
+            object.status = Status::Deleting;
+        }
+        Verb::Forget | Verb::Record { .. } => unreachable!("these make no call"),
+    }
+}
+
+fn new_resource(facts: &NodeFacts) -> Resource {
+    Resource {
+        kind: facts.kind.clone(),
+        ty: facts.ty.clone(),
+        provider: facts.provider.clone(),
+        generation: 0,
+        current: None,
+        deposed: Vec::new(),
+        depends_on: facts.depends_on.clone(),
+        create_first: facts.create_first,
+        on_destroy: facts.on_destroy,
+    }
+}
+
+fn take_facts(resource: &mut Resource, facts: &NodeFacts) {
+    resource.kind.clone_from(&facts.kind);
+    resource.ty.clone_from(&facts.ty);
+    resource.provider.clone_from(&facts.provider);
+    resource.depends_on.clone_from(&facts.depends_on);
+    resource.create_first = facts.create_first;
+    resource.on_destroy = facts.on_destroy;
+}
+
+fn current<'a>(state: &'a mut State, step: &Step) -> &'a mut Object {
+    let resource = state.resources.get_mut(&step.addr).expect("it was just found");
+    resource.current.as_mut().expect("it was just found")
+}
+
+/// The cloud took the call.
+pub(super) fn accepted(state: &mut State, step: &Step, accepted: &Accepted) {
+    let resource = state.resources.get_mut(&step.addr).expect("it was begun");
+    let object = match &step.verb {
+        Verb::Delete { generation, .. } => find_mut(resource, *generation),
+        _ => resource.current.as_mut(),
+    };
+    let object = object.expect("it was begun");
+    object.accepted = Some(accepted.clone());
+    if let (Some(remote_id), true) = (&accepted.remote_id, object.observed.remote_id.is_empty()) {
+        object.observed.remote_id.clone_from(remote_id);
+    }
+}
+
+/// The call ended well.
+pub(super) fn end(
+    plan: &Plan,
+    state: &mut State,
+    step: &Step,
+    args: Map,
+    observed: Option<Observed>,
+) {
+    let facts = &plan.nodes[&step.addr];
+    match &step.verb {
+        Verb::Create { .. } | Verb::Resume | Verb::Update { .. } => {
+            let object = current(state, step);
+            if matches!(step.verb, Verb::Update { .. }) {
+                object.args = args;
+            }
+            object.observed = observed.expect("the contract was seen to hold");
+            object.status = Status::Ready;
+            object.accepted = None;
+            let resource = state.resources.get_mut(&step.addr).expect("it is current");
+            take_facts(resource, facts);
+        }
+        Verb::Delete { generation, .. } => {
+            remove_object(state, step, *generation);
+            drop_if_empty(plan, state, step);
+        }
+        Verb::Forget | Verb::Record { .. } => unreachable!("these make no call"),
+    }
+}
+
+fn remove_object(state: &mut State, step: &Step, generation: u64) {
+    let resource = state.resources.get_mut(&step.addr).expect("it was begun");
+    if resource.current.as_ref().is_some_and(|object| object.generation == generation) {
+        resource.current = None;
+    }
+    resource.deposed.retain(|object| object.generation != generation);
+}
+
+/// An entry without objects goes, unless this plan creates one still: its generation must not be
+/// forgotten in between.
+fn drop_if_empty(plan: &Plan, state: &mut State, step: &Step) {
+    let Some(resource) = state.resources.get(&step.addr) else { return };
+    let created = |other: &Step| {
+        other.addr == step.addr && matches!(other.verb, Verb::Create { .. } | Verb::Resume)
+    };
+    let empty = resource.current.is_none() && resource.deposed.is_empty();
+    let replaced = matches!(step.verb, Verb::Delete { .. })
+        && plan
+            .changes
+            .iter()
+            .any(|c| c.addr == step.addr && c.action == crate::diff::Action::Replace)
+        && plan.steps.iter().any(created);
+    if empty && !replaced {
+        state.remove(&step.addr);
+    }
+}
+
+/// The call failed: what is believed then. A definite failure takes the begin back; an indefinite
+/// one leaves it open, for recovery to ask.
+pub(super) fn failed(plan: &Plan, state: &mut State, step: &Step, error: &OpError) {
+    let Some(resource) = state.resources.get_mut(&step.addr) else { return };
+    match (&step.verb, &error.class) {
+        (_, OpErrorClass::Unknown) => {}
+        (Verb::Create { generation, .. }, class) => {
+            let begun = resource.current.as_mut().filter(|o| o.generation == *generation);
+            let Some(object) = begun else { return };
+            match class {
+                OpErrorClass::Partial(observed) => {
+                    object.observed = (**observed).clone();
+                    object.status = Status::Tainted;
+                    object.accepted = None;
+                }
+                // Accepted and then failed: something of it may be there.
+                _ if object.accepted.is_some() => {
+                    object.status = Status::Tainted;
+                    object.accepted = None;
+                }
+                _ => {
+                    resource.current = take_back(resource);
+                    drop_if_new(plan, state, step);
+                }
+            }
+        }
+        (Verb::Resume, OpErrorClass::Partial(observed)) => {
+            if let Some(object) = &mut resource.current {
+                object.observed = (**observed).clone();
+                object.status = Status::Tainted;
+            }
+        }
+        (Verb::Update { .. }, OpErrorClass::Partial(observed)) => {
+            if let Some(object) = &mut resource.current {
+                object.observed = (**observed).clone();
+            }
+        }
+        (Verb::Update { .. }, _) => {
+            let updating = resource.current.as_mut().filter(|o| o.status == Status::Updating);
+            if let Some(object) = updating {
+                object.status = Status::Ready;
+                object.accepted = None;
+            }
+        }
+        (Verb::Delete { generation, .. }, _) => {
+            if let Some(object) = find_mut(resource, *generation) {
+                object.status = Status::Ready;
+                object.accepted = None;
+            }
+        }
+        (Verb::Resume | Verb::Forget | Verb::Record { .. }, _) => {}
+    }
+}
+
+/// After a create that made nothing, the object that it was to replace counts again.
+fn take_back(resource: &mut Resource) -> Option<Object> {
+    let newest = resource.deposed.iter().max_by_key(|object| object.generation)?.generation;
+    let replaced = resource.create_first && resource.deposed.iter().any(|o| o.generation == newest);
+    if !replaced {
+        return None;
+    }
+    let at = resource.deposed.iter().position(|object| object.generation == newest)?;
+    Some(resource.deposed.remove(at))
+}
+
+fn drop_if_new(plan: &Plan, state: &mut State, step: &Step) {
+    let Some(resource) = state.resources.get(&step.addr) else { return };
+    let change = plan.changes.iter().find(|change| change.addr == step.addr);
+    let new = change.is_some_and(|change| change.action == crate::diff::Action::Create);
+    if new && resource.current.is_none() && resource.deposed.is_empty() {
+        state.remove(&step.addr);
+    }
+}
+
+/// Steps without a call: what they write down.
+pub(super) fn settle_without_call(plan: &Plan, state: &mut State, step: &Step) {
+    match &step.verb {
+        Verb::Forget => {
+            state.remove(&step.addr);
+        }
+        Verb::Record { observed } => {
+            let Some(resource) = state.resources.get_mut(&step.addr) else { return };
+            if let (Some(object), Some(observed)) = (&mut resource.current, observed) {
+                object.observed = observed.clone();
+            }
+            take_facts(resource, &plan.nodes[&step.addr]);
+        }
+        Verb::Create { .. } | Verb::Update { .. } | Verb::Resume | Verb::Delete { .. } => {
+            unreachable!("these make a call")
+        }
+    }
+}
+
+/// What a provider answered against its own schema, as an error that names the provider.
+pub(super) fn contract_broken(request: &Request, observed: Option<&Observed>) -> Option<OpError> {
+    let broken = |message: String| {
+        let provider = request.ty.name.split('.').next().unwrap_or_default();
+        let message = format!("provider `{provider}` broke its contract: {message}");
+        Some(OpError::new(OpErrorClass::Invalid, message))
+    };
+    match observed {
+        None if request.deletes() => None,
+        None => broken(format!("`{}` is not there after it was made", request.ty.name)),
+        Some(_) if request.deletes() => broken("a delete gave an object back".to_owned()),
+        Some(observed) if observed.remote_id.is_empty() => {
+            broken(format!("`{}` has no remote id", request.ty.name))
+        }
+        Some(observed) => {
+            let known = |key: &&String| {
+                request.ty.field(key).is_some() || request.ty.attribute(key).is_some()
+            };
+            let foreign = observed.values.keys().find(|key| !known(key))?;
+            broken(format!("`{}.{foreign}` is not in its schema", request.ty.name))
+        }
+    }
+}

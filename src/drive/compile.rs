@@ -1,0 +1,122 @@
+//! From text to native nodes, all findings at once.
+
+use crate::blueprint::{self, listed};
+use crate::diag::{Code, Diagnostic, Findings, Source, suggest};
+use crate::graph;
+use crate::lock::Lock;
+use crate::lower::{self, Native};
+use crate::policy;
+use crate::registry::Registry;
+use crate::resolve::{self, InputSource, Resolved};
+use dsenv_sdk::{Addr, Provider};
+use std::sync::Arc;
+
+/// What is compiled, and for which environment.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The environment; the only one there is when absent.
+    pub environment: Option<String>,
+    /// Inputs as they were typed.
+    pub inputs: Vec<InputSource>,
+}
+
+/// A blueprint in one environment, before it is known what the lock pins.
+#[derive(Clone)]
+pub struct Front {
+    /// The resources.
+    pub resolved: Resolved,
+    /// Their addresses, each behind what it needs.
+    pub order: Vec<Addr>,
+    /// The provider's pure half.
+    pub provider: Arc<dyn Provider>,
+    /// The digest of the text and the inputs: two plans of one digest ask for the same.
+    pub digest: String,
+}
+
+/// A blueprint in one environment, ready to be compared with what is there.
+#[derive(Clone)]
+pub struct Compiled {
+    /// What it was made of.
+    pub front: Front,
+    /// What the provider makes of it.
+    pub native: Native,
+}
+
+/// Reads and resolves; `None` with errors among the findings, and never without.
+pub fn front(source: &Source, request: &Request, registry: &Registry) -> (Option<Front>, Findings) {
+    let (blueprint, mut findings) = blueprint::parse(source);
+    let Some(blueprint) = blueprint else { return (None, findings) };
+    let environment = request.environment.as_deref();
+    let (resolved, found) = resolve::resolve(source, &blueprint, environment, &request.inputs);
+    findings.append(found);
+    let Some(resolved) = resolved else { return (None, findings) };
+    let provider = find_provider(&blueprint, &resolved, registry, &mut findings);
+    if findings.has_errors() {
+        return (None, findings);
+    }
+    let provider = provider.expect("a missing provider is an error");
+    let (order, found) = graph::order(&resolved);
+    findings.append(found);
+    findings.append(policy::judge(&resolved));
+    if findings.has_errors() {
+        return (None, findings);
+    }
+    let digest = digest(source, request);
+    (Some(Front { resolved, order, provider, digest }), findings)
+}
+
+/// Lowers with what the lock pins.
+pub fn back(front: Front, lock: &Lock) -> (Option<Compiled>, Findings) {
+    let (native, findings) =
+        lower::lower(&front.resolved, &front.order, &*front.provider, &lock.pins);
+    if findings.has_errors() {
+        return (None, findings);
+    }
+    (Some(Compiled { front, native }), findings)
+}
+
+/// Both halves, for a lock that is at hand.
+pub fn compile(
+    source: &Source,
+    request: &Request,
+    lock: &Lock,
+    registry: &Registry,
+) -> (Option<Compiled>, Findings) {
+    let (front, mut findings) = front(source, request, registry);
+    let Some(front) = front else { return (None, findings) };
+    let (compiled, found) = back(front, lock);
+    findings.append(found);
+    (compiled, findings)
+}
+
+fn find_provider(
+    blueprint: &blueprint::Blueprint,
+    resolved: &Resolved,
+    registry: &Registry,
+    findings: &mut Findings,
+) -> Option<Arc<dyn Provider>> {
+    let found = registry.get(&resolved.provider).cloned();
+    if found.is_none() {
+        let names = registry.names();
+        let environment = &blueprint.environments[&resolved.environment];
+        let message = format!(
+            "environment `{}` is on provider `{}`; this build has {}",
+            resolved.environment,
+            resolved.provider,
+            listed(&names)
+        );
+        let unknown = Diagnostic::error(Code::E0508, message).at(environment.provider.span);
+        findings.push(unknown.did_you_mean(suggest(&resolved.provider, names)));
+    }
+    found
+}
+
+/// The text and what was typed for its inputs. Secret inputs enter the hash, never the result.
+fn digest(source: &Source, request: &Request) -> String {
+    let mut hash = blake3::Hasher::new_derive_key("dsenv 2026-11 blueprint digest");
+    hash.update(source.text().as_bytes());
+    for input in &request.inputs {
+        hash.update(format!("\0{}\0{}", input.name, input.typed).as_bytes());
+    }
+    hash.finalize().to_hex().to_string()
+}

@@ -1,0 +1,725 @@
+//! One environment on one machine: looking, planning and applying.
+
+use super::Problem;
+use super::compile::{Compiled, Front, Request, back, front};
+use crate::apply::{self, Execution, Interrupt, OnError, Outcome, Recovered, Watch};
+use crate::diag::{Code, Diagnostic, Findings, Source};
+use crate::diff::{self, Mode, Wishes};
+use crate::event::{Event, Summary};
+use crate::guard::{self, Allowed};
+use crate::journal::{self, Phase, Record};
+use crate::lock::{self, Lock};
+use crate::lower::Native;
+use crate::plan::{self, BoundTo, Plan};
+use crate::refresh::{self, Refreshed};
+use crate::registry::Registry;
+use crate::state::lease::Lease;
+use crate::state::{self, Binding, State};
+use crate::store::{Finished, Loaded, Start, Store};
+use crate::vault::Identity;
+use crate::world::{DiskErrorKind, World};
+use crate::yaml;
+use dsenv_sdk::provider::{Connection, OpError, Owned, Owner, Setup};
+use dsenv_sdk::{Addr, Provider};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The version that plans are bound to.
+pub(super) const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Where a blueprint is, and what surrounds it.
+#[derive(Clone)]
+pub struct Site {
+    /// The clock, the disk and the rest.
+    pub world: Arc<dyn World>,
+    /// The blueprint's file, as it was named.
+    pub file: PathBuf,
+    /// The folder that relative paths start from, absolute.
+    pub here: PathBuf,
+    /// A folder for what can be fetched again, shared by all environments of the user.
+    pub cache: PathBuf,
+    /// Environment variables that providers may use.
+    pub variables: BTreeMap<String, String>,
+    /// The providers.
+    pub registry: Registry,
+}
+
+/// What the command line says about one plan or apply.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is asked for.
+    pub wishes: Wishes,
+    /// What is allowed.
+    pub allowed: Allowed,
+    /// Whether to look at what is there before planning.
+    pub refresh: bool,
+    /// Whether to refuse when something is not pinned yet.
+    pub locked: bool,
+    /// How long to wait for the lock, in milliseconds.
+    pub lock_timeout_ms: u64,
+    /// How many calls run at once.
+    pub parallelism: usize,
+    /// What is done after a step failed.
+    pub on_error: OnError,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            wishes: Wishes::default(),
+            allowed: Allowed::default(),
+            refresh: true,
+            locked: false,
+            lock_timeout_ms: 0,
+            parallelism: apply::PARALLELISM,
+            on_error: OnError::Continue,
+        }
+    }
+}
+
+/// A plan, with everything that was noticed on the way.
+#[derive(Clone)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// Why it may not be applied, if so.
+    pub verdicts: Findings,
+    /// What recovery found of an interrupted run.
+    pub recovered: Recovered,
+}
+
+/// How the driver of an apply is talked to.
+pub struct Talk<'a> {
+    /// Shown the plan before anything is done; `false` ends it.
+    pub approve: &'a mut (dyn FnMut(&Planned) -> bool + Send),
+    /// Told what happens.
+    pub events: &'a mut (dyn FnMut(Event) + Send),
+    /// Told what providers say in the middle of a call.
+    pub watch: Watch,
+    /// Asks to end early.
+    pub interrupt: watch::Receiver<Interrupt>,
+}
+
+/// How an apply ended.
+pub enum Ended {
+    /// There was nothing to do.
+    Nothing(Planned),
+    /// The driver did not want it.
+    Declined,
+    /// It ran.
+    Ran {
+        /// What was done.
+        outcome: Outcome,
+        /// What was written.
+        finished: Finished,
+        /// The state afterwards.
+        state: Box<State>,
+        /// What is left after a destroy, by the provider's own listing.
+        left: Vec<Owned>,
+    },
+}
+
+impl Site {
+    /// Reads the blueprint.
+    pub fn source(&self) -> Result<Source, Problem> {
+        let shown = self.file.display().to_string();
+        let missing = |why: String| {
+            let help = "`-f FILE` names the blueprint; `./dsenv.yaml` is the default";
+            let message = format!("`{shown}`: {why}");
+            Problem::refused(Diagnostic::error(Code::E0906, message).help(help))
+        };
+        let bytes = match self.world.disk().read(&self.file, yaml::FILE_BYTES_MAX) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(missing("there is no such file".to_owned())),
+            Err(error) if matches!(error.kind, DiskErrorKind::TooLarge { .. }) => {
+                let message = format!(
+                    "`{shown}` is larger than {} MiB",
+                    yaml::FILE_BYTES_MAX / (1024 * 1024)
+                );
+                return Err(Problem::refused(Diagnostic::error(Code::E0001, message)));
+            }
+            Err(error) => return Err(missing(super::chain(&error))),
+        };
+        let (source, findings) = yaml::decode(&shown, &bytes);
+        if findings.has_errors() { Err(Problem::Refused(findings)) } else { Ok(source) }
+    }
+
+    /// Reads, resolves and lowers.
+    pub fn compile(&self, request: &Request) -> Result<(Compiled, Findings), Problem> {
+        let source = self.source()?;
+        let (front, mut findings) = front(&source, request, &self.registry);
+        let Some(front) = front else { return Err(Problem::Refused(findings)) };
+        let lock = self.lock(&front.resolved.blueprint)?;
+        let (compiled, found) = back(front, &lock);
+        findings.append(found);
+        match compiled {
+            Some(compiled) => Ok((compiled, findings)),
+            None => Err(Problem::Refused(findings)),
+        }
+    }
+
+    /// Reads what is pinned; nothing is, where there is no lock.
+    pub fn lock(&self, blueprint: &str) -> Result<Lock, Problem> {
+        let path = self.lock_path(blueprint);
+        match self.world.disk().read(&path, lock::LOCK_BYTES_MAX)? {
+            None => Ok(Lock::default()),
+            Some(bytes) => {
+                lock::read(blueprint, &bytes).map_err(|source| Problem::Lock { path, source })
+            }
+        }
+    }
+
+    fn lock_path(&self, blueprint: &str) -> PathBuf {
+        self.folder().join(format!("{blueprint}.lock"))
+    }
+
+    fn folder(&self) -> &Path {
+        match self.file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Opens the folder of an environment's state.
+    pub fn store(&self, front: &Front) -> Result<Store, Problem> {
+        let root = self.folder().join(".dsenv");
+        let Front { resolved, .. } = front;
+        let world = self.world.clone();
+        Ok(Store::open(world, &root, &resolved.blueprint, &resolved.environment)?)
+    }
+
+    /// Connects for the owner of a state. The state must have been established.
+    pub async fn connect(
+        &self,
+        front: &Front,
+        store: &Store,
+        loaded: &Loaded,
+    ) -> Result<Arc<dyn Connection>, Problem> {
+        let resolved = &front.resolved;
+        let vault = loaded.vault()?;
+        let lineage = loaded.state.lineage.clone();
+        let setup = Setup {
+            dir: self.here.join(store.dir()).join(front.provider.name()),
+            cache: self.cache.clone(),
+            key: vault.provider_key(&lineage, &resolved.environment),
+            variables: self.variables.clone(),
+            account: resolved.account.clone(),
+            region: resolved.region.clone(),
+            owner: Owner {
+                blueprint: resolved.blueprint.clone(),
+                environment: resolved.environment.clone(),
+                lineage,
+            },
+        };
+        let doing = format!("connecting to provider `{}`", front.provider.name());
+        front.provider.connect(setup).await.map_err(|source| Problem::Provider { doing, source })
+    }
+
+    /// Looks and plans. Changes nothing, not even the state; where nothing was ever applied, not
+    /// even a connection is made.
+    pub async fn plan(&self, compiled: &Compiled, options: &Options) -> Result<Planned, Problem> {
+        let store = self.store(&compiled.front)?;
+        let identity = Identity::find(&*self.world)?;
+        let mut loaded = store.load(identity.as_ref())?;
+        if loaded.state.resources.is_empty() {
+            let refreshed = Refreshed::unread();
+            return plan_for(
+                compiled,
+                &loaded.state,
+                &refreshed,
+                None,
+                options,
+                Recovered::default(),
+            );
+        }
+        let connection = self.connect(&compiled.front, &store, &loaded).await?;
+        let binding = verify(&compiled.front, &loaded.state, &*connection).await?;
+        let provider = &*compiled.front.provider;
+        let recovered = recover(&mut loaded.state, provider, &*connection).await?;
+        let refreshed = look(&loaded.state, provider, &*connection, options).await?;
+        plan_for(compiled, &loaded.state, &refreshed, Some(binding), options, recovered)
+    }
+
+    /// Plans under the lock, asks, and obeys.
+    pub async fn apply(
+        &self,
+        compiled: Compiled,
+        options: &Options,
+        command: &str,
+        talk: Talk<'_>,
+    ) -> Result<Ended, Problem> {
+        let mut sitting = self.sit(&compiled.front, command, options, talk.events).await?;
+        let compiled = self.pin(compiled, &sitting, options, talk.events, &talk.watch).await?;
+        let provider = compiled.front.provider.clone();
+        let refreshed =
+            look(&sitting.loaded.state, &*provider, &*sitting.connection, options).await?;
+        let recovered = sitting.recovered.clone();
+        let binding = Some(sitting.binding.clone());
+        let state = &sitting.loaded.state;
+        let planned = plan_for(&compiled, state, &refreshed, binding, options, recovered)?;
+        let ended = self.obey(&mut sitting, planned, options, command, talk).await;
+        sitting.lease.release().map_err(crate::store::StoreError::from)?;
+        ended
+    }
+
+    /// Obeys a plan that was made before, if nothing has changed since.
+    pub async fn apply_saved(
+        &self,
+        front: &Front,
+        plan: Plan,
+        options: &Options,
+        talk: Talk<'_>,
+    ) -> Result<Ended, Problem> {
+        let store = self.store(front)?;
+        let identity = Identity::find(&*self.world)?;
+        // Before the lock is taken, so that a stale plan changes nothing at all.
+        refuse_stale(&plan, front, &store.load(identity.as_ref())?.state)?;
+        let mut sitting = self.sit(front, "apply", options, talk.events).await?;
+        // Somebody may have been quicker; only the lineage may be new, when there was no state.
+        let serial = sitting.loaded.state.serial;
+        if serial != plan.bound.serial {
+            return Err(Problem::refused(stale(&plan, serial)));
+        }
+        let verdicts =
+            guard::judge(&plan, &sitting.loaded.state, &*front.provider, &options.allowed);
+        let planned = Planned { plan, verdicts, recovered: sitting.recovered.clone() };
+        let ended = self.obey(&mut sitting, planned, options, "apply", talk).await;
+        sitting.lease.release().map_err(crate::store::StoreError::from)?;
+        ended
+    }
+
+    /// Takes the lock, writes what an interrupted run left, connects and verifies the account.
+    pub async fn sit(
+        &self,
+        front: &Front,
+        command: &str,
+        options: &Options,
+        events: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<Sitting, Problem> {
+        let store = self.store(front)?;
+        let lease = store.acquire(command, options.lock_timeout_ms).await?;
+        let identity = Identity::find_or_create(&*self.world)?;
+        let before = store.load(Some(&identity))?;
+        if let Some(leftover) = &before.leftover {
+            let operation = leftover.opening.operation.clone();
+            let command = leftover.opening.command.clone();
+            events(Event::Recovering { operation, command });
+        }
+        let mut loaded = store.establish(&lease, &identity)?;
+        let connection = self.connect(front, &store, &loaded).await?;
+        let binding = verify(front, &loaded.state, &*connection).await?;
+        let known = loaded.state.clone();
+        let recovered = recover(&mut loaded.state, &*front.provider, &*connection).await?;
+        for (addr, remote_id) in &recovered.adopted {
+            events(Event::Adopted { addr: addr.clone(), remote_id: remote_id.clone() });
+        }
+        Ok(Sitting { store, lease, loaded, known, connection, binding, recovered })
+    }
+
+    /// Pins what the lock lacks and writes it, unless `--locked` forbids.
+    async fn pin(
+        &self,
+        compiled: Compiled,
+        sitting: &Sitting,
+        options: &Options,
+        events: &mut (dyn FnMut(Event) + Send),
+        watch: &Watch,
+    ) -> Result<Compiled, Problem> {
+        let blueprint = compiled.front.resolved.blueprint.clone();
+        let mut lock = self.lock(&blueprint)?;
+        let wants =
+            if options.wishes.mode == Mode::Apply { &compiled.native.wants[..] } else { &[] };
+        let missing: Vec<_> =
+            wants.iter().filter(|(want, _)| !lock.pins.contains_key(&*want.pin)).collect();
+        if missing.is_empty() {
+            return Ok(compiled);
+        }
+        if options.locked {
+            let names: Vec<_> = missing
+                .iter()
+                .map(|(want, addr)| format!("the {} of `{addr}`", want.what))
+                .collect();
+            let message = format!("{} have no pinned versions yet", names.join(", "));
+            let help = "apply once without `--locked`, and commit the lock file";
+            return Err(Problem::refused(Diagnostic::error(Code::E0810, message).help(help)));
+        }
+        for (want, addr) in &missing {
+            events(Event::Locking { addr: addr.clone(), what: want.what.to_owned() });
+            let told = |text: &str| watch(addr, text);
+            let doing = format!("pinning the {} of `{addr}`", want.what);
+            let pinned = sitting.connection.pin(want, &told).await;
+            let pinned = pinned.map_err(|source| Problem::Provider { doing, source })?;
+            lock.pins.insert(want.pin.to_string(), pinned);
+        }
+        let pins = missing.len();
+        let path = self.lock_path(&blueprint);
+        self.world.disk().write_atomic(&path, &lock::write(&blueprint, &lock))?;
+        events(Event::Locked { pins, path: path.display().to_string() });
+        match back(compiled.front, &lock) {
+            (Some(compiled), _) => Ok(compiled),
+            (None, findings) => Err(Problem::Refused(findings)),
+        }
+    }
+
+    /// Asks, then executes a plan under the lock and writes what came of it.
+    async fn obey(
+        &self,
+        sitting: &mut Sitting,
+        planned: Planned,
+        options: &Options,
+        command: &str,
+        talk: Talk<'_>,
+    ) -> Result<Ended, Problem> {
+        let nothing = planned.plan.is_empty() && sitting.known == sitting.loaded.state;
+        if nothing && options.wishes.mode != Mode::Destroy {
+            return Ok(Ended::Nothing(planned));
+        }
+        if planned.verdicts.has_errors() {
+            return Err(Problem::Refused(planned.verdicts));
+        }
+        refuse_unlocked(&planned.plan)?;
+        if planned.plan.has_changes() && !(talk.approve)(&planned) {
+            return Ok(Ended::Declined);
+        }
+        let plan = &planned.plan;
+        let start =
+            Start { command: command.to_owned(), plan: Some(plan.bound.blueprint_digest.clone()) };
+        let mut journal = sitting.store.begin(&sitting.lease, &sitting.loaded, start)?;
+        let before = std::mem::replace(&mut sitting.loaded.state, sitting.known.clone());
+        let mut state = before;
+        state.bound = Some(sitting.binding.clone());
+        record_recovery(&mut journal, &sitting.recovered, &state, &*self.world)?;
+        journal
+            .append(&[Record::Bound(sitting.binding.clone())])
+            .and_then(|()| journal.commit())
+            .map_err(crate::store::StoreError::from)?;
+        let operation = journal.opening().operation.clone();
+        (talk.events)(Event::ApplyStarted { operation, steps: plan.steps.len() });
+        let outcome = apply::execute(
+            plan,
+            &mut state,
+            Execution {
+                provider: &*sitting.provider(&self.registry),
+                connection: sitting.connection.clone(),
+                world: &*self.world,
+                journal: &mut journal,
+                lease: &sitting.lease,
+                interrupt: talk.interrupt,
+                events: talk.events,
+                watch: talk.watch,
+                parallelism: options.parallelism,
+                on_error: options.on_error,
+            },
+        )
+        .await;
+        let finished = self.finish(sitting, journal, state.clone(), &outcome)?;
+        let mut left = Vec::new();
+        if options.wishes.mode == Mode::Destroy
+            && outcome.is_complete()
+            && state.resources.is_empty()
+        {
+            left = self.prove_empty(&*sitting.connection).await?;
+        }
+        let summary = Summary {
+            applied: outcome.applied.len(),
+            failed: outcome.failed.len(),
+            skipped: outcome.skipped.len(),
+            unknown: outcome.unknown.len(),
+        };
+        (talk.events)(Event::ApplyDone { summary });
+        Ok(Ended::Ran { outcome, finished, state: Box::new(state), left })
+    }
+
+    /// Writes the state whatever the outcome; where it cannot be written, beside it.
+    fn finish(
+        &self,
+        sitting: &Sitting,
+        journal: journal::Journal,
+        state: State,
+        outcome: &Outcome,
+    ) -> Result<Finished, Problem> {
+        let word = if outcome.is_complete() {
+            state::Outcome::Done
+        } else if outcome.interrupted && !outcome.unknown.is_empty() {
+            state::Outcome::Interrupted
+        } else if outcome.applied.is_empty() {
+            state::Outcome::Failed
+        } else {
+            state::Outcome::Partly
+        };
+        let Some(halted) = &outcome.halted else {
+            let store = &sitting.store;
+            return Ok(store.finish(&sitting.lease, journal, &sitting.loaded, state, word)?);
+        };
+        let vault = sitting.loaded.vault()?;
+        let aside = sitting.store.write_aside(&state, &vault, &self.world.temp_dir());
+        let message = super::chain(&**halted);
+        let mut diagnostic = Diagnostic::error(super::journal_code(halted), message);
+        diagnostic = match aside {
+            Ok(path) => diagnostic.help(format!(
+                "what is known now was written to `{}`; the journal beside the state holds what \
+                 was durable, and the next apply finds and adopts the rest",
+                path.display()
+            )),
+            Err(_) => diagnostic.help(
+                "the journal beside the state holds what was durable; the next apply finds and \
+                 adopts the rest",
+            ),
+        };
+        Err(Problem::refused(diagnostic))
+    }
+
+    /// Lists what the provider still has, and ends what it keeps for itself when that is nothing.
+    async fn prove_empty(&self, connection: &dyn Connection) -> Result<Vec<Owned>, Problem> {
+        let failed = |doing: &str| {
+            let doing = doing.to_owned();
+            move |source| Problem::Provider { doing, source }
+        };
+        let left = connection.inventory().await.map_err(failed("listing what is left"))?;
+        if left.is_empty() {
+            let closed = connection.close_environment().await;
+            closed.map_err(failed("ending what the provider keeps for itself"))?;
+        }
+        Ok(left)
+    }
+}
+
+/// An environment under one's own lock, with what was found on the way in.
+pub struct Sitting {
+    /// Where the state is.
+    pub store: Store,
+    /// The lock.
+    pub lease: Lease,
+    /// The state, adopted objects included.
+    pub loaded: Loaded,
+    /// The state as it is on the disk.
+    known: State,
+    /// The live half.
+    pub connection: Arc<dyn Connection>,
+    /// Whom the connection acts for.
+    pub binding: Binding,
+    /// What recovery found.
+    pub recovered: Recovered,
+}
+
+impl Sitting {
+    fn provider(&self, registry: &Registry) -> Arc<dyn Provider> {
+        registry.get(&self.binding.provider).expect("it was connected").clone()
+    }
+}
+
+async fn recover(
+    state: &mut State,
+    provider: &dyn Provider,
+    connection: &dyn Connection,
+) -> Result<Recovered, Problem> {
+    let found = apply::recover(state, provider, connection).await;
+    let doing = "finding what an interrupted run made".to_owned();
+    found.map_err(|source| Problem::Provider { doing, source })
+}
+
+async fn look(
+    state: &State,
+    provider: &dyn Provider,
+    connection: &dyn Connection,
+    options: &Options,
+) -> Result<Refreshed, Problem> {
+    if !options.refresh {
+        return Ok(Refreshed::unread());
+    }
+    let seen = refresh::refresh(state, provider, connection).await;
+    let doing = "looking at what is there".to_owned();
+    seen.map_err(|source| Problem::Provider { doing, source })
+}
+
+/// Compares the connection's account with the environment's and the state's (law 8).
+async fn verify(
+    front: &Front,
+    state: &State,
+    connection: &dyn Connection,
+) -> Result<Binding, Problem> {
+    let failed =
+        |source: OpError| Problem::Provider { doing: "asking for the account".to_owned(), source };
+    let identity = connection.identity().await.map_err(failed)?;
+    let found = Binding {
+        provider: front.provider.name().to_owned(),
+        account: identity.account,
+        region: identity.region,
+    };
+    let refuse = |what: &str, wanted: &str, found: &str| {
+        let message = format!("the credentials belong to {what} `{found}`, and this is `{wanted}`");
+        Problem::refused(Diagnostic::error(Code::E0813, message))
+    };
+    if let Some(wanted) = front.resolved.account.as_ref().filter(|wanted| **wanted != found.account)
+    {
+        return Err(refuse("account", wanted, &found.account));
+    }
+    let bound = state.bound.as_ref().filter(|_| !state.resources.is_empty());
+    match bound {
+        Some(bound) if bound.provider != found.provider => {
+            let message = format!(
+                "the state was applied to provider `{}`, and the environment is on `{}`",
+                bound.provider, found.provider
+            );
+            let help = "destroy it there first; one environment lives on one provider";
+            Err(Problem::refused(Diagnostic::error(Code::E0813, message).help(help)))
+        }
+        Some(bound) if bound.account != found.account => {
+            Err(refuse("account", &bound.account, &found.account))
+        }
+        Some(bound) if bound.region != found.region => {
+            Err(refuse("region", &bound.region, &found.region))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// Diffs, builds the steps and judges them. Pure.
+fn plan_for(
+    compiled: &Compiled,
+    state: &State,
+    refreshed: &Refreshed,
+    binding: Option<Binding>,
+    options: &Options,
+    recovered: Recovered,
+) -> Result<Planned, Problem> {
+    let Front { resolved, provider, digest, .. } = &compiled.front;
+    let native = &compiled.native;
+    check_addresses(native, state, &options.wishes, &options.allowed)?;
+    let nothing = BTreeMap::new();
+    let destroys = options.wishes.mode == Mode::Destroy;
+    let outputs = if destroys { &nothing } else { &resolved.outputs };
+    let (mut changes, outputs) =
+        diff::diff(native, &resolved.scope, outputs, state, refreshed, &options.wishes).map_err(
+            |unsettled| {
+                let node = native.nodes.get(&unsettled.addr);
+                let mut diagnostic = Diagnostic::error(Code::E0402, unsettled.message)
+                    .address(unsettled.addr.to_string());
+                diagnostic.span = node.map(|node| node.span);
+                Problem::refused(diagnostic)
+            },
+        )?;
+    let sources = plan::Sources {
+        native,
+        state,
+        provider: provider.name(),
+        delete_data: &options.allowed.delete_data,
+        forgotten: &resolved.forgotten,
+        record: options.refresh,
+    };
+    let (steps, nodes) = plan::build(&mut changes, &sources);
+    let not_locked = native.wants.iter().map(|(want, _)| want.pin.to_string());
+    let holes = changes.iter().flat_map(|change| change.after.values());
+    let unlocked = holes.clone().any(dsenv_sdk::Term::is_unlocked);
+    let plan = Plan {
+        bound: BoundTo {
+            tool_version: TOOL_VERSION.to_owned(),
+            blueprint: resolved.blueprint.clone(),
+            blueprint_digest: digest.clone(),
+            environment: resolved.environment.clone(),
+            binding,
+            lineage: state.lineage.clone(),
+            serial: state.serial,
+        },
+        mode: options.wishes.mode,
+        changes,
+        steps,
+        nodes,
+        scope: resolved.scope.clone(),
+        arguments: native.arguments.clone(),
+        outputs,
+        protect: if destroys { Default::default() } else { native.protect.clone() },
+        not_locked: if unlocked { not_locked.collect() } else { Vec::new() },
+    };
+    let verdicts = guard::judge(&plan, state, &**provider, &options.allowed);
+    Ok(Planned { plan, verdicts, recovered })
+}
+
+/// Every address on the command line names something.
+fn check_addresses(
+    native: &Native,
+    state: &State,
+    wishes: &Wishes,
+    allowed: &Allowed,
+) -> Result<(), Problem> {
+    let known = || native.nodes.keys().chain(state.resources.keys());
+    let named = wishes
+        .replace
+        .iter()
+        .chain(&wishes.target)
+        .chain(&wishes.exclude)
+        .chain(&allowed.delete_data);
+    let unknown: Vec<&Addr> = named.filter(|name| !known().any(|addr| name.covers(addr))).collect();
+    let Some(first) = unknown.first() else { return Ok(()) };
+    let message = format!("neither the blueprint nor the state has `{first}`");
+    let names: Vec<String> = known().map(|addr| addr.owner().to_string()).collect();
+    let near = crate::diag::suggest(&first.to_string(), names.iter().map(String::as_str));
+    Err(Problem::refused(Diagnostic::error(Code::E0814, message).did_you_mean(near)))
+}
+
+fn refuse_stale(plan: &Plan, front: &Front, state: &State) -> Result<(), Problem> {
+    let bound = &plan.bound;
+    let resolved = &front.resolved;
+    if bound.blueprint != resolved.blueprint || bound.environment != resolved.environment {
+        let message = format!(
+            "the plan is for blueprint `{}`, environment `{}`; this is `{}`, `{}`",
+            bound.blueprint, bound.environment, resolved.blueprint, resolved.environment
+        );
+        return Err(Problem::refused(Diagnostic::error(Code::E0806, message)));
+    }
+    if bound.tool_version != TOOL_VERSION {
+        let message =
+            format!("dsenv {} made the plan, and this is dsenv {TOOL_VERSION}", bound.tool_version);
+        return Err(Problem::refused(Diagnostic::error(Code::E0807, message)));
+    }
+    if bound.lineage != state.lineage || bound.serial != state.serial {
+        return Err(Problem::refused(stale(plan, state.serial)));
+    }
+    if bound.blueprint_digest != front.digest {
+        let message = "the blueprint or its inputs were changed after the plan was made";
+        let help = "plan again, or bring the blueprint back to what it was";
+        return Err(Problem::refused(Diagnostic::error(Code::E0805, message).help(help)));
+    }
+    Ok(())
+}
+
+fn stale(plan: &Plan, serial: u64) -> Diagnostic {
+    let message = format!(
+        "the plan was made for serial {} of the state, which is at {serial} now",
+        plan.bound.serial
+    );
+    Diagnostic::error(Code::E0805, message).help("plan again")
+}
+
+fn refuse_unlocked(plan: &Plan) -> Result<(), Problem> {
+    if plan.not_locked.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the plan needs {} pins that the lock lacks", plan.not_locked.len());
+    let help = "`dsenv apply` without a plan file pins them first";
+    Err(Problem::refused(Diagnostic::error(Code::E0810, message).help(help)))
+}
+
+/// Writes what recovery found into the journal of the new operation, before anything is begun.
+fn record_recovery(
+    journal: &mut journal::Journal,
+    recovered: &Recovered,
+    state: &State,
+    world: &dyn World,
+) -> Result<(), Problem> {
+    for addr in recovered.adopted.iter().map(|(addr, _)| addr).chain(&recovered.unfinished) {
+        let record = Record::Step(journal::Step {
+            phase: Phase::End,
+            step: u32::MAX,
+            addr: addr.clone(),
+            resource: state.resources.get(addr).map(Cow::Borrowed),
+            failure: None,
+            at: world.now(),
+        });
+        journal.append(&[record]).map_err(crate::store::StoreError::from)?;
+    }
+    Ok(())
+}
