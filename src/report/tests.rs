@@ -1,10 +1,10 @@
-use super::event::Work;
 use super::outcome::{Failure, Outcome};
 use super::outputs::Secrets;
 use super::{Detail, Style};
 use crate::diag::render::Color;
 use crate::diag::{Code, Source, Span};
 use crate::diff::{Action, Mode, Reason};
+use crate::event::Work;
 use crate::plan::fixture::{addr, change, create, drift, map, plan, same, terms};
 use crate::plan::{Plan, Verb};
 use crate::state::{Object, Resource, State, Status};

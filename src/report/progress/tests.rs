@@ -1,5 +1,5 @@
 use super::{Bars, Consumer, JsonLines, Lines, event_schema};
-use crate::report::event::{At, Event, Summary, Work};
+use crate::event::{At, Event, Summary, Work};
 use dsenv_sdk::Addr;
 use expect_test::{Expect, expect};
 use std::io::{self, Write};
