@@ -113,9 +113,8 @@ pub(super) fn show(setting: &Setting, planned: &Planned, full: bool) {
     setting.answer(
         || {
             let source = setting.source();
-            let none = Findings::new();
-            let document = wire::shown(&planned.plan, &planned.verdicts, &none, &source);
-            serde_json::to_value(document).expect("plain data with keys of text is JSON")
+            let document = wire::shown(&planned.plan, &planned.verdicts, &Findings::new(), &source);
+            serde_json::to_value(document).expect("plain data is JSON")
         },
         || {
             let mut text = String::new();

@@ -1,9 +1,9 @@
-use super::outcome::{Failure, Outcome};
 use super::outputs::Secrets;
 use super::{Detail, Style};
 use crate::diag::render::Color;
 use crate::diag::{Code, Source, Span};
 use crate::diff::{Action, Mode, Reason};
+use crate::event::Work;
 use crate::event::Work;
 use crate::plan::fixture::{addr, change, create, drift, map, plan, same, terms};
 use crate::plan::{Plan, Verb};
@@ -115,7 +115,7 @@ fn the_most_dangerous_comes_first() {
               + net (network): created
                   cidr: "10.20.0.0/16"
 
-            Not locked yet: python/notebook. `dsenv apply` locks first; `dsenv lock` does nothing else.
+            Not locked yet: python/notebook. `dsenv apply` pins it first.
             1 attribute changed that nothing uses; `--json` lists them.
             Plan: 2 to create, 2 to update, 1 to replace, 2 to delete, 2 unchanged.
         "#]],
@@ -451,7 +451,7 @@ fn a_full_report_says_everything() {
               + net (network): created
                   cidr: "10.20.0.0/16"
 
-            Not locked yet: python/notebook. `dsenv apply` locks first; `dsenv lock` does nothing else.
+            Not locked yet: python/notebook. `dsenv apply` pins it first.
             1 attribute changed that nothing uses; `--json` lists them.
             Plan: 2 to create, 2 to update, 1 to replace, 2 to delete, 2 unchanged.
         "#]],

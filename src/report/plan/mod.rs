@@ -235,7 +235,7 @@ impl Page<'_> {
         let mut notes = Vec::new();
         if !plan.not_locked.is_empty() {
             notes.push(format!(
-                "Not locked yet: {}. `dsenv apply` locks first; `dsenv lock` does nothing else.",
+                "Not locked yet: {}. `dsenv apply` pins it first.",
                 words::some(&plan.not_locked, NAMES_MAX)
             ));
         }
