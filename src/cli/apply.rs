@@ -12,7 +12,7 @@ use crate::report::outputs::{self, Secrets};
 use crate::report::progress::{Bars, Consumer, JsonLines, Lines};
 use crate::{apply, report};
 use clap::{Args, ValueEnum};
-use dsenv_sdk::Addr;
+use dsenv_sdk::{Addr, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -286,6 +286,9 @@ fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Pr
         terminal::out(&report::outcome::text(&told, &setting.source(), &setting.style(false)));
         if outcome.is_complete() && !state.outputs.is_empty() {
             terminal::out(&format!("\n{}", outputs::text(&state.outputs, Secrets::Hidden)));
+            if state.outputs.values().any(Value::holds_secret) {
+                setting.say("`dsenv output --show-secrets` prints what is secret.\n");
+            }
         }
     }
     for warning in finished.warnings.iter().chain(&finished.problems) {

@@ -111,7 +111,11 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
 pub(super) fn show(setting: &Setting, planned: &Planned, full: bool) {
     let style = setting.style(full);
     setting.answer(
-        || wire::shown(&planned.plan, &planned.verdicts, &Findings::new(), &setting.source()),
+        || {
+            let source = setting.source();
+            let document = wire::shown(&planned.plan, &planned.verdicts, &Findings::new(), &source);
+            serde_json::to_value(document).expect("plain data is JSON")
+        },
         || {
             let mut text = String::new();
             for (addr, remote_id) in &planned.recovered.adopted {

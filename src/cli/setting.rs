@@ -1,7 +1,7 @@
 //! What surrounds a command: the world, the site, and how to print.
 
 use super::{Exit, General, terminal};
-use crate::diag::{Code, Diagnostic, Findings, Source, render, wire};
+use crate::diag::{Code, Diagnostic, Findings, Severity, Source, render, wire};
 use crate::drive::{Compiled, Front, Problem, Request, Site};
 use crate::registry::Registry;
 use crate::report::{Detail, Style};
@@ -101,11 +101,22 @@ impl Setting {
         runtime.expect("the system gives a process an event queue").block_on(future)
     }
 
-    /// Compiles, and shows remarks on the way; refuses with every finding.
+    /// Compiles, and shows remarks on the way; refuses with every finding. What a provider puts
+    /// something else in the place of is only counted: `check` lists it, once is enough.
     pub(super) fn compile(&self) -> Result<Compiled, Problem> {
         let (compiled, findings) = self.site.compile(&self.request)?;
+        let (notes, rest): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(|found| found.severity == Severity::Note);
         if !self.general.json {
-            self.say_findings(&findings);
+            self.say_findings(&rest.into_iter().collect());
+        }
+        if !notes.is_empty() {
+            let provider = compiled.front.provider.name();
+            let fields = if notes.len() == 1 { "field means" } else { "fields mean" };
+            self.say(&format!(
+                "{} {fields} something else on provider `{provider}`; `dsenv check` lists them.\n",
+                notes.len()
+            ));
         }
         Ok(compiled)
     }

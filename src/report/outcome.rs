@@ -66,14 +66,14 @@ pub fn text(outcome: &Outcome, source: &Source, style: &Style) -> String {
     };
     if !outcome.skipped.is_empty() {
         let addrs = outcome.skipped.iter().map(|(addr, _)| addr.to_string()).collect();
-        let title = format!("Skipped {}:", outcome.skipped.len());
-        line(Ink::Change, title, format!(" {}", names(addrs)));
+        let title = format!("Skipped {}: ", outcome.skipped.len());
+        line(Ink::Change, title, names(addrs));
     }
     if !outcome.unknown.is_empty() {
         let addrs = outcome.unknown.iter().map(Addr::to_string).collect();
         let why = "their end is not known; the next apply finds out";
-        let title = format!("Unknown {}:", outcome.unknown.len());
-        line(Ink::Danger, title, format!(" {} ({why})", names(addrs)));
+        let title = format!("Unknown {}: ", outcome.unknown.len());
+        line(Ink::Danger, title, format!("{} ({why})", names(addrs)));
     }
     let (ink, title, rest) = last_line(outcome);
     line(ink, title.to_owned(), rest);
@@ -102,13 +102,13 @@ fn last_line(outcome: &Outcome) -> (Ink, &'static str, String) {
     }
     let is_whole = outcome.failed.is_empty() && outcome.unknown.is_empty();
     let (ink, title) = match (is_whole, outcome.interrupted) {
-        (_, true) => (Ink::Danger, "Stopped:"),
-        (true, false) if outcome.skipped.is_empty() => (Ink::Good, "Done:"),
-        _ => (Ink::Danger, "Not done:"),
+        (_, true) => (Ink::Danger, "Stopped: "),
+        (true, false) if outcome.skipped.is_empty() => (Ink::Good, "Done: "),
+        _ => (Ink::Danger, "Not done: "),
     };
-    let rest = format!(" {} in {}", parts.join(", "), words::duration(outcome.elapsed_ms));
+    let rest = format!("{} in {}", parts.join(", "), words::duration(outcome.elapsed_ms));
     let next = match title {
-        "Done:" => ".",
+        "Done: " => ".",
         _ => ". What was made is kept and recorded; `dsenv plan` starts from there.",
     };
     (ink, title, format!("{rest}{next}"))
@@ -124,8 +124,11 @@ fn failure(failure: &Failure, source: &Source, style: &Style) -> String {
     let text = render::text(&Findings::from(diagnostic), source, style.look());
     let mut text = text.trim_end().to_owned();
     text.push('\n');
+    // The renderer's own notes stand behind the numbers of lines; these stand below them.
+    let note = text.lines().rfind(|line| line.trim_start().starts_with("= ")).unwrap_or("  = ");
+    let indent = " ".repeat(note.len() - note.trim_start().len());
     let mut line = |name: &str, words: &str| {
-        let lead = format!("   = {name}: ");
+        let lead = format!("{indent}= {name}: ");
         let lines = wrap(&words.replace('\n', " "), lead.len(), lead.len(), style.width);
         text.push_str(&format!("{lead}{}\n", lines.join("\n")));
     };

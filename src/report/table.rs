@@ -24,5 +24,5 @@ pub(super) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r', '\t'], " ")
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

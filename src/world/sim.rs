@@ -70,6 +70,17 @@ impl SimWorld {
         }
     }
 
+    /// Makes process 1 of the next boot with the disk as the power failure left it. The clock goes
+    /// on; every process of the boot before is dead.
+    pub fn reboot(&self, disk: SimDisk) -> SimWorld {
+        let number = self.shared.forks.fetch_add(1, Ordering::Relaxed) + 2;
+        SimWorld {
+            process: ProcessFacts { boot_id: format!("boot {number}"), ..self.process.clone() },
+            disk,
+            ..self.fork("sim")
+        }
+    }
+
     /// The same world with an environment variable.
     pub fn with_variable(mut self, name: &str, text: &str) -> SimWorld {
         self.variables.insert(name.into(), text.into());

@@ -93,6 +93,14 @@ pub fn save(plan: &Plan, seal: Seal<'_>) -> Vec<u8> {
     file
 }
 
+/// Computes the name of a plan: what an operation remembers of the plan that it applied. The same
+/// plan has the same name, saved or not; the text of its secrets does not enter into it.
+pub fn digest(plan: &Plan) -> String {
+    let mut body = Vec::new();
+    write_body(&mut body, plan, &mut |_| serde_json::json!({wire::SEALED: ""}));
+    blake3::hash(&body).to_hex().to_string()
+}
+
 /// Reads a plan's file back. `tool_version` is the version of this dsenv; another one's plan is
 /// refused. Does not compare the plan with a state or an account; the caller does.
 pub fn load(bytes: &[u8], tool_version: &str, open: Open<'_>) -> Result<Plan, PlanFileError> {

@@ -19,10 +19,18 @@ pub const FORMAT: &str = "dsenv-plan/1";
 /// compiler said of the blueprint; both may be empty. The same input gives the same bytes.
 ///
 /// Nodes that stay as they are are only counted, unless something was seen to differ outside.
-pub fn shown(plan: &Plan, verdicts: &Findings, diagnostics: &Findings, source: &Source) -> Json {
+///
+/// It is a type of its own and no tree of JSON, so that the keys stand in an order that people like
+/// and nothing is copied: write it with `serde_json::to_writer`.
+pub fn shown<'a>(
+    plan: &'a Plan,
+    verdicts: &Findings,
+    diagnostics: &Findings,
+    source: &Source,
+) -> Document<'a> {
     let entries = view::entries(plan);
     let changes = entries.iter().filter(|entry| !entry.is_silent());
-    let document = Document {
+    Document {
         format: FORMAT,
         dsenv: &plan.bound.tool_version,
         blueprint: &plan.bound.blueprint,
@@ -39,12 +47,12 @@ pub fn shown(plan: &Plan, verdicts: &Findings, diagnostics: &Findings, source: &
         },
         verdicts: diagnostics::entries(verdicts, source),
         diagnostics: diagnostics::entries(diagnostics, source),
-    };
-    serde_json::to_value(document).expect("plain data with keys of text is JSON")
+    }
 }
 
+/// What `plan --json` prints.
 #[derive(Serialize)]
-struct Document<'a> {
+pub struct Document<'a> {
     format: &'static str,
     dsenv: &'a str,
     blueprint: &'a str,
@@ -92,7 +100,7 @@ struct ChangeOut<'a> {
     provider: String,
     #[serde(rename = "type")]
     ty: &'a str,
-    action: Json,
+    action: ActionShown,
     reason: ReasonWire,
     /// `null` when the action is not a replacement.
     order: Option<OrderWire>,
@@ -105,6 +113,19 @@ struct ChangeOut<'a> {
     unknown: Vec<String>,
     not_locked: Vec<NotLocked>,
     drift: Vec<DriftOut<'a>>,
+}
+
+/// The words of the contract: one of them has a hyphen.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ActionShown {
+    #[serde(serialize_with = "no_op")]
+    NoOp,
+    Other(ActionWire),
+}
+
+fn no_op<S: serde::Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("no-op")
 }
 
 #[derive(Serialize)]
@@ -139,9 +160,8 @@ fn change<'a>(plan: &'a Plan, entry: &Entry<'a>) -> ChangeOut<'a> {
     let before = change.before.as_ref().filter(|_| entry.deposed.is_none());
     let after = if ends { Shown::default() } else { holes(&change.after) };
     let action = match entry.action {
-        // The one word of the contract with a hyphen.
-        Action::NoOp => Json::from("no-op"),
-        action => serde_json::to_value(ActionWire::from(action)).expect("a word is JSON"),
+        Action::NoOp => ActionShown::NoOp,
+        action => ActionShown::Other(action.into()),
     };
     ChangeOut {
         address: change.addr.to_string(),

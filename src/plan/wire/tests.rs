@@ -91,6 +91,7 @@ fn a_plan_is_loaded_as_it_was_saved() {
             (before.action, before.order, &before.ty)
         );
     }
+    assert_eq!(digest(&back), digest(&plan), "it has the same name");
     assert_eq!(saved(&back), bytes, "saved again it is the same file");
     assert_eq!(document(&back), document(&plan), "it is shown as the plan that was made");
 }
@@ -206,38 +207,74 @@ fn the_file_format_is_a_contract() {
 
 fn document(plan: &Plan) -> Json {
     let source = Source::new("dsenv.yaml", "");
-    shown(plan, &Findings::new(), &Findings::new(), &source)
+    let document = shown(plan, &Findings::new(), &Findings::new(), &source);
+    serde_json::to_value(document).expect("plain data")
 }
 
 #[test]
 fn the_document_is_a_contract() {
+    let source = Source::new("dsenv.yaml", "");
+    let (plan, none) = (rich(), Findings::new());
+    let document = shown(&plan, &none, &none, &source);
     expect![[r#"
         {
+          "format": "dsenv-plan/1",
+          "dsenv": "0.1.0",
           "blueprint": "workbench",
+          "environment": "dev",
+          "serial": 3,
+          "mode": "apply",
+          "summary": {
+            "create": 1,
+            "update": 1,
+            "replace": 0,
+            "delete": 1,
+            "forget": 0,
+            "unchanged": 2,
+            "left_out": 0
+          },
           "changes": [
             {
-              "action": "create",
               "address": "db",
-              "after": {
-                "version": "18"
-              },
-              "before": null,
-              "data": null,
-              "deposed": null,
-              "drift": [],
               "kind": "database",
-              "not_locked": [],
-              "order": null,
               "provider": "local",
+              "type": "local.database",
+              "action": "create",
               "reason": {
                 "code": "new"
               },
-              "type": "local.database",
-              "unknown": []
+              "order": null,
+              "data": null,
+              "deposed": null,
+              "before": null,
+              "after": {
+                "version": "18"
+              },
+              "unknown": [],
+              "not_locked": [],
+              "drift": []
             },
             {
-              "action": "update",
               "address": "web",
+              "kind": "machine",
+              "provider": "local",
+              "type": "local.machine",
+              "action": "update",
+              "reason": {
+                "code": "changed",
+                "fields": [
+                  "environment"
+                ]
+              },
+              "order": null,
+              "data": null,
+              "deposed": null,
+              "before": {
+                "environment": {
+                  "A": "1"
+                },
+                "password": "(secret)"
+              },
               "after": {
                 "$ref": "data",
                 "environment": {
@@ -253,128 +290,95 @@ fn the_document_is_a_contract() {
                   "lock": null
                 }
               },
-              "before": {
-                "environment": {
-                  "A": "1"
-                },
-                "password": "(secret)"
-              },
-              "data": null,
-              "deposed": null,
-              "drift": [
-                {
-                  "after": {
-                    "A": "0"
-                  },
-                  "before": {
-                    "A": "1"
-                  },
-                  "name": "environment",
-                  "relevant": true
-                }
+              "unknown": [
+                "environment.URL",
+                "hosts[1]",
+                "python.lock"
               ],
-              "kind": "machine",
               "not_locked": [
                 {
                   "path": "python.lock",
                   "pin": "python/web"
                 }
               ],
-              "order": null,
-              "provider": "local",
-              "reason": {
-                "code": "changed",
-                "fields": [
-                  "environment"
-                ]
-              },
-              "type": "local.machine",
-              "unknown": [
-                "environment.URL",
-                "hosts[1]",
-                "python.lock"
+              "drift": [
+                {
+                  "name": "environment",
+                  "before": {
+                    "A": "1"
+                  },
+                  "after": {
+                    "A": "0"
+                  },
+                  "relevant": true
+                }
               ]
             },
             {
-              "action": "no-op",
               "address": "lake",
-              "after": {},
-              "before": {},
-              "data": null,
-              "deposed": null,
-              "drift": [
-                {
-                  "after": 2,
-                  "before": 1,
-                  "name": "objects",
-                  "relevant": false
-                }
-              ],
               "kind": "bucket",
-              "not_locked": [],
-              "order": null,
               "provider": "local",
+              "type": "local.bucket",
+              "action": "no-op",
               "reason": {
                 "code": "same"
               },
-              "type": "local.bucket",
-              "unknown": []
+              "order": null,
+              "data": null,
+              "deposed": null,
+              "before": {},
+              "after": {},
+              "unknown": [],
+              "not_locked": [],
+              "drift": [
+                {
+                  "name": "objects",
+                  "before": 1,
+                  "after": 2,
+                  "relevant": false
+                }
+              ]
             },
             {
-              "action": "delete",
               "address": "old",
-              "after": null,
-              "before": {
-                "a": 1
-              },
-              "data": "delete",
-              "deposed": null,
-              "drift": [],
               "kind": "bucket",
-              "not_locked": [],
-              "order": null,
               "provider": "local",
+              "type": "local.bucket",
+              "action": "delete",
               "reason": {
                 "code": "block_gone"
               },
-              "type": "local.bucket",
-              "unknown": []
+              "order": null,
+              "data": "delete",
+              "deposed": null,
+              "before": {
+                "a": 1
+              },
+              "after": null,
+              "unknown": [],
+              "not_locked": [],
+              "drift": []
             }
           ],
-          "cost": {
-            "reason": "this version of dsenv has no price book, so what it costs is not known",
-            "total": null
+          "outputs": {
+            "values": {
+              "host": null
+            },
+            "unknown": [
+              "host"
+            ]
           },
-          "diagnostics": [],
-          "dsenv": "0.1.0",
-          "environment": "dev",
-          "format": "dsenv-plan/1",
-          "mode": "apply",
           "not_locked": [
             "python/web"
           ],
-          "outputs": {
-            "unknown": [
-              "host"
-            ],
-            "values": {
-              "host": null
-            }
+          "cost": {
+            "total": null,
+            "reason": "this version of dsenv has no price book, so what it costs is not known"
           },
-          "serial": 3,
-          "summary": {
-            "create": 1,
-            "delete": 1,
-            "forget": 0,
-            "left_out": 0,
-            "replace": 0,
-            "unchanged": 2,
-            "update": 1
-          },
-          "verdicts": []
-        }
-    "#]]
-    .assert_eq(&format!("{:#}\n", document(&rich())));
+          "verdicts": [],
+          "diagnostics": []
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&document).expect("plain data"));
 }
 
 #[test]

@@ -5,14 +5,17 @@ use super::leaves::{self, Leaf};
 use crate::diff::{Action, Mode};
 use crate::plan::Plan;
 use crate::plan::view::Entry;
-use crate::report::Detail;
+use crate::report::{Detail, Style};
 use dsenv_sdk::schema::ReplaceOrder;
 use dsenv_sdk::value::Map;
 use dsenv_sdk::{Addr, Value};
 use std::collections::BTreeMap;
 
-/// How many characters of one value are shown in a brief report.
+/// How many characters of one value a brief report shows at most, and at least.
 const TEXT_MAX: usize = 60;
+const TEXT_MIN: usize = 20;
+/// How many columns beside the value its line needs: indentation, quotes, the length in brackets.
+const TEXT_BESIDE: usize = 38;
 
 /// What a block is about, the most dangerous first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,17 +62,17 @@ pub(super) struct Aside {
 pub(super) fn blocks<'a>(
     plan: &'a Plan,
     entries: &[Entry<'a>],
-    detail: Detail,
+    style: &Style,
 ) -> (Vec<Block<'a>>, Aside) {
     let mut aside = Aside::default();
     let mut positions: BTreeMap<Addr, usize> = BTreeMap::new();
     let mut blocks: Vec<Block<'a>> = Vec::new();
     for entry in entries {
-        let drift = drift(plan, entry, detail, &mut aside);
+        let drift = drift(plan, entry, style, &mut aside);
         if entry.action == Action::NoOp && drift.is_empty() {
             continue;
         }
-        let line = Line { leaves: differences(entry, detail), entry: entry.clone(), drift };
+        let line = Line { leaves: differences(entry, style), entry: entry.clone(), drift };
         let rank = rank(entry);
         let owner = entry.change.addr.owner();
         if let Some(at) = positions.get(&owner) {
@@ -85,7 +88,7 @@ pub(super) fn blocks<'a>(
         block.lines.sort_by(|a, b| a.entry.change.addr.cmp(&b.entry.change.addr));
     }
     blocks.sort_by_key(|block| block.rank);
-    match detail {
+    match style.detail {
         Detail::Brief => (put_together(blocks), aside),
         Detail::Full => (blocks, aside),
     }
@@ -104,22 +107,24 @@ fn rank(entry: &Entry<'_>) -> Rank {
     }
 }
 
-fn text_max(detail: Detail) -> usize {
-    match detail {
-        Detail::Brief => TEXT_MAX,
+fn text_max(style: &Style) -> usize {
+    match style.detail {
+        Detail::Brief => style.width.saturating_sub(TEXT_BESIDE).clamp(TEXT_MIN, TEXT_MAX),
         Detail::Full => usize::MAX,
     }
 }
 
 /// What differs in the arguments. Of what is deleted or forgotten only a full report tells them.
-fn differences(entry: &Entry<'_>, detail: Detail) -> Vec<Leaf> {
+fn differences(entry: &Entry<'_>, style: &Style) -> Vec<Leaf> {
     let nothing = Map::new();
     let before = entry.change.before.as_ref().unwrap_or(&nothing);
-    let text_max = text_max(detail);
+    let text_max = text_max(style);
     match entry.action {
         Action::Create => leaves::leaves(&nothing, &entry.change.after, text_max),
         Action::Update | Action::Replace => leaves::leaves(before, &entry.change.after, text_max),
-        Action::Delete | Action::Forget if detail == Detail::Full && entry.deposed.is_none() => {
+        Action::Delete | Action::Forget
+            if style.detail == Detail::Full && entry.deposed.is_none() =>
+        {
             leaves::leaves(before, &BTreeMap::new(), text_max)
         }
         Action::Delete | Action::Forget | Action::Resume | Action::NoOp => Vec::new(),
@@ -127,7 +132,7 @@ fn differences(entry: &Entry<'_>, detail: Detail) -> Vec<Leaf> {
 }
 
 /// What was changed outside and matters; the rest is counted.
-fn drift(plan: &Plan, entry: &Entry<'_>, detail: Detail, aside: &mut Aside) -> Vec<Leaf> {
+fn drift(plan: &Plan, entry: &Entry<'_>, style: &Style, aside: &mut Aside) -> Vec<Leaf> {
     let change = entry.change;
     let mut shown = Vec::new();
     if entry.deposed.is_some() {
@@ -148,7 +153,7 @@ fn drift(plan: &Plan, entry: &Entry<'_>, detail: Detail, aside: &mut Aside) -> V
             }
         }
         let (before, after): (&Value, &Value) = (&drift.before, &drift.after);
-        shown.extend(leaves::of_values(&drift.name, before, after, text_max(detail)));
+        shown.extend(leaves::of_values(&drift.name, before, after, text_max(style)));
     }
     shown
 }

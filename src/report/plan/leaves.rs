@@ -9,6 +9,9 @@ use dsenv_sdk::value::Map;
 use dsenv_sdk::{Term, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How many pairs of items are compared; lists that differ in more are only counted.
+const COMPARISONS_MAX: usize = 1_000_000;
+
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Leaf {
@@ -161,19 +164,34 @@ impl Leaves {
         let pairs = before.iter().rev().zip(after.iter().rev());
         let end = pairs.take_while(|(a, b)| a.same(**b)).count();
         let (before, after) = (&before[..before.len() - end], &after[..after.len() - end]);
-        if before.len() == after.len() {
+        let mut told = self.removed_and_added(before, after);
+        let is_moved = told.is_empty();
+        if before.len() == after.len() && (is_moved || told.len() >= before.len()) {
             for (at, (old, new)) in before.iter().zip(after).enumerate() {
                 self.at(&format!("[{}]", start + at), |leaves| leaves.compare(*old, *new));
             }
             return;
         }
-        // Items that moved within the part that differs are not told again.
-        for old in before.iter().filter(|old| !after.iter().any(|new| new.same(**old))) {
-            self.push(What::Removed(old.text(0, self.text_max)));
+        if is_moved {
+            // The same items, and not as often.
+            let text = |items: &[Side<'_>]| words::count(items.len(), "item");
+            told.push(What::Changed(text(before), text(after)));
         }
-        for new in after.iter().filter(|new| !before.iter().any(|old| old.same(**new))) {
-            self.push(What::Added(new.text(0, self.text_max)));
+        told.into_iter().for_each(|what| self.push(what));
+    }
+
+    /// Items of one list that are not in the other, wherever they stand.
+    fn removed_and_added(&self, before: &[Side<'_>], after: &[Side<'_>]) -> Vec<What> {
+        if before.len().saturating_mul(after.len()) > COMPARISONS_MAX {
+            let text = |items: &[Side<'_>]| words::count(items.len(), "item");
+            return vec![What::Changed(text(before), text(after))];
         }
+        let is_in = |items: &[Side<'_>], item: &Side<'_>| items.iter().any(|i| i.same(*item));
+        let removed = before.iter().filter(|old| !is_in(after, old));
+        let added = after.iter().filter(|new| !is_in(before, new));
+        let text = |side: &Side<'_>| side.text(0, self.text_max);
+        let removed = removed.map(|old| What::Removed(text(old)));
+        removed.chain(added.map(|new| What::Added(text(new)))).collect()
     }
 
     /// Something new: maps leaf by leaf, lists on one line unless their items are maps.

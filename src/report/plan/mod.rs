@@ -37,15 +37,15 @@ const LEAVES_MAX: usize = 12;
 pub fn plan(plan: &Plan, style: &Style) -> String {
     let entries = view::entries(plan);
     let summary = view::summary(&entries);
-    let (blocks, aside) = blocks::blocks(plan, &entries, style.detail);
-    let mut page = Page { style, text: String::new() };
+    let (blocks, aside) = blocks::blocks(plan, &entries, style);
+    let mut page = Page { style, text: String::new(), is_cut: false };
     if !blocks.is_empty() {
         page.heading(plan);
         page.blocks(&blocks);
         page.line("", Ink::None, "", 0);
     }
     page.notes(plan, &aside);
-    page.summary(plan, &summary);
+    page.summary(plan, &summary, blocks.is_empty());
     page.text
 }
 
@@ -53,6 +53,8 @@ pub fn plan(plan: &Plan, style: &Style) -> String {
 struct Page<'s> {
     style: &'s Style,
     text: String,
+    /// Whether something is named or counted instead of shown.
+    is_cut: bool,
 }
 
 impl Page<'_> {
@@ -69,7 +71,8 @@ impl Page<'_> {
         let mut text = format!("{} in {}", bound.blueprint, bound.environment);
         if let Some(binding) = &bound.binding {
             let (provider, account) = (&binding.provider, &binding.account);
-            text.push_str(&format!(" on {provider}, account {account}, {}", binding.region));
+            let region = &binding.region;
+            text.push_str(&format!(" on {provider}, account {account}, region {region}"));
         }
         self.line("", Ink::None, &text, 2);
         self.line("", Ink::None, "", 0);
@@ -101,11 +104,12 @@ impl Page<'_> {
         let what = what(&blocks[0].lines[0].entry);
         let what = what.split(',').next().unwrap_or_default();
         let text = format!(
-            " {} more {what}: {}",
+            "{} more {what}: {}",
             words::number(names.len()),
             words::some(&names, NAMES_MAX)
         );
-        self.line(&format!("{sign:>3}"), ink, &text, 6);
+        self.line(&format!("{sign:>3} "), ink, &text, 6);
+        self.is_cut = true;
     }
 
     fn block(&mut self, block: &Block<'_>) {
@@ -114,19 +118,20 @@ impl Page<'_> {
         match main {
             Some(line) => {
                 let (sign, ink) = sign(&line.entry);
-                let text = format!(" ({kind}): {}", what(&line.entry));
-                self.line(&format!("{sign:>3} {}", block.owner), ink, &text, 6);
+                let text = format!("({kind}): {}", what(&line.entry));
+                self.line(&format!("{sign:>3} {} ", block.owner), ink, &text, 6);
                 self.details(line, 4);
             }
             None => {
-                let text = format!(" ({kind}): its parts");
-                self.line(&format!("    {}", block.owner), Ink::Strong, &text, 6);
+                let text = format!("({kind}): in its parts only");
+                self.line(&format!("    {} ", block.owner), Ink::Strong, &text, 6);
             }
         }
         self.parts(block, main);
         if !block.alike.is_empty() {
             let names: Vec<String> = block.alike.iter().map(Addr::to_string).collect();
             let max = if block.rank == Rank::Data { names.len() } else { NAMES_MAX };
+            self.is_cut = true;
             let number = words::number(names.len());
             let text = format!("and {number} more in the same way: {}", words::some(&names, max));
             self.line("    ", Ink::None, &text, 6);
@@ -153,11 +158,11 @@ impl Page<'_> {
             }
             let (sign, ink) = sign(entry);
             let text = match entry.change.addr.part {
-                Some(_) => format!(" ({}): {}", entry.change.ty, what(entry)),
-                None => format!(": {}", what(entry)),
+                Some(_) => format!("({}): {}", entry.change.ty, what(entry)),
+                None => format!("too: {}", what(entry)),
             };
-            self.line(&format!("    {sign:>3} {name}"), ink, &text, 10);
-            self.details(line, 8);
+            self.line(&format!("  {sign:>3} {name} "), ink, &text, 8);
+            self.details(line, 6);
         }
         if !with.is_empty() {
             let text = format!("with {}", words::some(&with, NAMES_MAX));
@@ -192,7 +197,8 @@ impl Page<'_> {
         }
         let hidden = line.leaves.len() - max;
         if hidden > 0 {
-            let text = format!("... {} more; `--full` shows them", words::number(hidden));
+            self.is_cut = true;
+            let text = format!("... {} more", words::number(hidden));
             self.line(&format!("{:indent$}  ", ""), Ink::None, &text, indent + 4);
         }
     }
@@ -229,7 +235,7 @@ impl Page<'_> {
         let mut notes = Vec::new();
         if !plan.not_locked.is_empty() {
             notes.push(format!(
-                "Not locked yet: {}. `dsenv apply` locks first; `dsenv lock` does nothing else.",
+                "Not locked yet: {}. `dsenv apply` pins it first.",
                 words::some(&plan.not_locked, NAMES_MAX)
             ));
         }
@@ -249,12 +255,16 @@ impl Page<'_> {
                 words::count(aside.unused, "attribute")
             ));
         }
+        if self.is_cut {
+            notes.push("`--full` shows what is only counted here.".to_owned());
+        }
         for note in notes {
             self.line("", Ink::None, &note, 2);
         }
     }
 
-    fn summary(&mut self, plan: &Plan, summary: &Summary) {
+    /// The last line. `is_quiet` says that there is nothing above it.
+    fn summary(&mut self, plan: &Plan, summary: &Summary, is_quiet: bool) {
         let Summary { create, update, replace, delete, forget, unchanged, left_out } = *summary;
         let mut parts = Vec::new();
         for (count, what) in [
@@ -270,12 +280,10 @@ impl Page<'_> {
         }
         if parts.is_empty() {
             let text = match plan.mode {
+                _ if !is_quiet => "Nothing is changed; the state takes over what was seen.",
                 Mode::Apply => "No changes. What is there is what the blueprint says.",
                 Mode::Destroy => "No changes. There is nothing to destroy.",
-                Mode::RefreshOnly if plan.is_empty() => {
-                    "No changes. What is there is what the state says."
-                }
-                Mode::RefreshOnly => "Nothing is changed; the state takes over what was seen.",
+                Mode::RefreshOnly => "No changes. What is there is what the state says.",
             };
             self.line("", Ink::None, text, 0);
             return;
@@ -286,7 +294,7 @@ impl Page<'_> {
         if left_out > 0 {
             parts.push(format!("{} left out", words::number(left_out)));
         }
-        self.line("Plan:", Ink::Strong, &format!(" {}.", parts.join(", ")), 6);
+        self.line("Plan: ", Ink::Strong, &format!("{}.", parts.join(", ")), 6);
     }
 }
 

@@ -118,7 +118,7 @@ impl Bars {
 
 /// Cuts a row at the edge of the terminal: one that wraps could not be drawn over.
 fn cut(row: &str, columns: usize) -> String {
-    let one_line = row.replace(['\n', '\r', '\t', '\u{1b}'], " ");
+    let one_line = digest::one_line(row);
     if one_line.width() <= columns {
         return one_line;
     }

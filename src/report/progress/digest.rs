@@ -69,7 +69,7 @@ impl Digest {
             | Event::StepWaiting { .. } => {}
         }
         lines.extend(self.due(at));
-        lines
+        lines.iter().map(|line| one_line(line)).collect()
     }
 
     /// Returns the counts when they are due.
@@ -121,6 +121,11 @@ impl Digest {
             _ => None,
         }
     }
+}
+
+/// Takes out of a text what would end the line or move the cursor: it may come from anywhere.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The last line of an apply.

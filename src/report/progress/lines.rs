@@ -37,7 +37,7 @@ impl<W: Write> Lines<W> {
             return Ok(());
         }
         *told = at.elapsed_ms;
-        self.write(at, &format!("waiting {addr}: {text}"))
+        self.write(at, &digest::one_line(&format!("waiting {addr}: {text}")))
     }
 }
 

@@ -1,0 +1,4 @@
+//! The engine held to its scenarios and laws, against a simulated world and the fake cloud.
+
+mod lab;
+mod scenarios;
