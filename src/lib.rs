@@ -17,6 +17,7 @@ pub mod policy;
 pub mod refresh;
 pub mod registry;
 pub mod resolve;
+pub mod retry;
 pub mod settle;
 pub mod state;
 pub mod store;
