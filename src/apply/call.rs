@@ -1,7 +1,6 @@
 //! One attempt at one call, and what its failure means.
 //!
-//! Providers answer once and never wait; how often to try again, how long to pause and when to give
-//! up is decided here, so that it is the same for every provider and can be simulated.
+//! Whether it is made again is for [`crate::retry`] to say.
 
 use crate::plan::Verb;
 use dsenv_sdk::Addr;
@@ -12,12 +11,6 @@ use dsenv_sdk::provider::{
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::Map;
 use std::sync::Arc;
-
-/// How often a call that fails for a passing reason is tried in all.
-pub(super) const ATTEMPTS_MAX: u32 = 10;
-/// The pause before the second attempt; it doubles with each.
-const PAUSE_FIRST_MS: u64 = 250;
-const PAUSE_MAX_MS: u64 = 30_000;
 
 /// How long an operation may take unless the blueprint says otherwise.
 const CREATE_S: u64 = 60 * 60;
@@ -92,11 +85,20 @@ pub(super) async fn run(
             connection.update(update).await.map(some)
         }
         What::Delete { prior, prior_args, fate } => {
+            // A create whose reply was lost left no name: nothing may be deleted by an empty one.
+            if prior.observed.remote_id.is_empty() {
+                match connection.find(ty, &prior.token).await? {
+                    Some(found) => prior.observed = found.observed,
+                    None => return Ok(Attempt::Done(None)),
+                }
+            }
             let delete = Delete { addr, ty, prior, prior_args, data: *fate, watch };
-            Ok(match connection.delete(delete).await? {
-                Progress::Done(()) => Attempt::Done(None),
-                Progress::Accepted(accepted) => Attempt::Accepted(accepted),
-            })
+            match connection.delete(delete).await {
+                Ok(Progress::Done(())) => Ok(Attempt::Done(None)),
+                Ok(Progress::Accepted(accepted)) => Ok(Attempt::Accepted(accepted)),
+                Err(error) if error.class == OpErrorClass::NotFound => Ok(Attempt::Done(None)),
+                Err(error) => Err(error),
+            }
         }
         What::Poll { accepted, .. } => Ok(match connection.poll(ty, accepted).await? {
             Progress::Done(observed) => Attempt::Done(observed),
@@ -109,29 +111,6 @@ fn some(progress: Progress<Observed>) -> Attempt {
     match progress {
         Progress::Done(observed) => Attempt::Done(Some(observed)),
         Progress::Accepted(accepted) => Attempt::Accepted(accepted),
-    }
-}
-
-/// How long to pause before trying again; `None` when trying again will not help.
-pub(super) fn pause_before_retry(error: &OpError, attempt: u32) -> Option<u64> {
-    if attempt >= ATTEMPTS_MAX {
-        return None;
-    }
-    let doubled_ms = PAUSE_FIRST_MS << attempt.saturating_sub(1).min(10);
-    match error.class {
-        OpErrorClass::Throttled { retry_after_ms } => {
-            Some(retry_after_ms.unwrap_or(0).max(doubled_ms.min(PAUSE_MAX_MS)))
-        }
-        // What stands on it is on its way out: its delete was asked for before this one.
-        OpErrorClass::InUse => Some(doubled_ms.min(PAUSE_MAX_MS)),
-        OpErrorClass::NoCapacity
-        | OpErrorClass::Quota
-        | OpErrorClass::Denied { .. }
-        | OpErrorClass::Invalid
-        | OpErrorClass::Conflict
-        | OpErrorClass::NotFound
-        | OpErrorClass::Partial(_)
-        | OpErrorClass::Unknown => None,
     }
 }
 

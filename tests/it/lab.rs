@@ -53,6 +53,8 @@ pub(crate) enum Stop {
     Disk(u64, PowerOff),
     /// The process dies in this call, counted from 1 with every verb; what was not synced is lost.
     Call(u32, When),
+    /// The process dies after this time; the machine stays up.
+    Time(u64),
 }
 
 impl Lab {
@@ -89,7 +91,7 @@ impl Lab {
         lab
     }
 
-    /// Another process on another host, with the same disk, cloud and clock.
+    /// Another process on `host` (`sim` is this one), with the same disk, cloud and clock.
     pub(crate) fn neighbour(&self, host: &str) -> Lab {
         Lab {
             cloud: self.cloud.clone(),
@@ -102,6 +104,23 @@ impl Lab {
             provider: self.provider.clone(),
             runtime: self.runtime.clone(),
         }
+    }
+
+    pub(crate) fn runtime(&self) -> Arc<tokio::runtime::Runtime> {
+        self.runtime.clone()
+    }
+
+    /// Changes the state as `dsenv state` does.
+    pub(crate) fn edit_state(&self, command: &str, change: impl FnOnce(&mut State)) {
+        let store = self.store();
+        let identity = Identity::find(&*self.world).expect("an identity").expect("there is one");
+        let lease = self.block_on(store.acquire(command, 0)).expect("the lock is free");
+        let mut loaded = store.establish(&lease, &identity).expect("a state");
+        let change = |state: &mut State| {
+            change(state);
+            Ok::<(), dsenv::store::StoreError>(())
+        };
+        store.edit(&lease, &mut loaded, command, change).expect("a sound edit");
     }
 
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -238,11 +257,7 @@ impl Lab {
     }
 
     /// Applies with these wishes once.
-    pub(crate) fn with_wishes<T>(
-        &mut self,
-        wishes: Wishes,
-        run: impl FnOnce(&mut Lab) -> T,
-    ) -> T {
+    pub(crate) fn with_wishes<T>(&mut self, wishes: Wishes, run: impl FnOnce(&mut Lab) -> T) -> T {
         let before = std::mem::replace(&mut self.options.wishes, wishes);
         let result = run(self);
         self.options.wishes = before;
@@ -267,7 +282,10 @@ impl Lab {
                 let fault = CallMatch::default().nth(nth).fails(What::Crash { when });
                 self.cloud.inject(fault);
                 let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+                let disk = self.world.sim_disk().clone();
                 self.cloud.on_crash(Arc::new(move |_, _| {
+                    // What is dropped on the way out must not write any more.
+                    disk.cut_power_after(0);
                     // Nobody listens any more when a second call was under way.
                     let _ = tell.send(());
                 }));
@@ -283,6 +301,24 @@ impl Lab {
                 self.reboot(PowerOff::DropsAll);
                 crashed
             }
+            Stop::Time(ms) => {
+                let disk = self.world.sim_disk().clone();
+                let runtime = self.runtime.clone();
+                let crashed = runtime.block_on(async {
+                    let mut running = Box::pin(self.running());
+                    let crashed = tokio::select! {
+                        biased;
+                        _ = tokio::time::sleep(Duration::from_millis(ms)) => true,
+                        _ = &mut running => false,
+                    };
+                    disk.cut_power_after(0);
+                    crashed
+                });
+                let disk = self.world.sim_disk().power_off(PowerOff::KeepsAll);
+                self.world.kill();
+                self.world = Arc::new(self.world.restart(disk));
+                crashed
+            }
         }
     }
 
@@ -290,12 +326,6 @@ impl Lab {
     pub(crate) fn reboot(&mut self, fate: PowerOff) {
         let disk = self.world.sim_disk().power_off(fate);
         self.world = Arc::new(self.world.reboot(disk));
-    }
-
-    /// The process dies; another one is started.
-    pub(crate) fn kill(&mut self) {
-        self.world.kill();
-        self.world = Arc::new(self.world.fork("sim"));
     }
 
     pub(crate) fn front(&self) -> Front {
