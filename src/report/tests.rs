@@ -1,9 +1,9 @@
+use super::outcome::{Failure, Outcome};
 use super::outputs::Secrets;
 use super::{Detail, Style};
 use crate::diag::render::Color;
 use crate::diag::{Code, Source, Span};
 use crate::diff::{Action, Mode, Reason};
-use crate::event::Work;
 use crate::event::Work;
 use crate::plan::fixture::{addr, change, create, drift, map, plan, same, terms};
 use crate::plan::{Plan, Verb};
