@@ -158,8 +158,8 @@ fn sixty_columns_are_enough() {
               + net (network): created
                   cidr: "10.20.0.0/16"
 
-            Not locked yet: python/notebook. `dsenv apply` locks first;
-              `dsenv lock` does nothing else.
+            Not locked yet: python/notebook. `dsenv apply` pins it
+              first.
             1 attribute changed that nothing uses; `--json` lists them.
             Plan: 2 to create, 2 to update, 1 to replace, 2 to delete, 2
                   unchanged.
