@@ -1,7 +1,7 @@
 //! `dsenv plan`: shows what apply would do, and keeps it for later.
 
 use super::setting::{Setting, addresses};
-use super::{Exit, terminal};
+use super::Exit;
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{Mode, Wishes};
 use crate::drive::{Options, Planned, Problem};
@@ -10,7 +10,7 @@ use crate::plan::wire;
 use crate::vault::{Place, seal_context};
 use crate::{report, vault};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct Typed {
@@ -129,7 +129,7 @@ pub(super) fn show(setting: &Setting, planned: &Planned, full: bool) {
 }
 
 /// Writes the plan's file. Secrets in it are sealed with a key of its own, wrapped for this user.
-fn keep(setting: &Setting, planned: &Planned, file: &PathBuf) -> Result<(), Problem> {
+fn keep(setting: &Setting, planned: &Planned, file: &Path) -> Result<(), Problem> {
     let world = &*setting.site.world;
     let identity = vault::Identity::find_or_create(world)?;
     let sealer = vault::Vault::create(&[identity.recipient()])?;
@@ -147,12 +147,11 @@ fn keep(setting: &Setting, planned: &Planned, file: &PathBuf) -> Result<(), Prob
     }
     world.disk().write_atomic(file, &bytes)?;
     setting.say(&format!("The plan is kept in `{}`.\n", file.display()));
-    terminal::out("");
     Ok(())
 }
 
 /// Reads a plan's file.
-pub(super) fn load(setting: &Setting, file: &PathBuf) -> Result<crate::plan::Plan, Problem> {
+pub(super) fn load(setting: &Setting, file: &Path) -> Result<crate::plan::Plan, Problem> {
     let world = &*setting.site.world;
     let shown = file.display();
     let limit = wire::PLAN_FILE_BYTES_MAX as u64;
