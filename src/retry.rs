@@ -14,12 +14,12 @@ const PAUSE_MAX_MS: u64 = 30_000;
 
 /// Returns how long to pause before trying again after this attempt, counted from 1; `None` when
 /// trying again will not help.
-pub fn pause_ms(error: &OpError, attempt: u32) -> Option<u64> {
+pub fn pause_ms(class: &OpErrorClass, attempt: u32) -> Option<u64> {
     if attempt >= ATTEMPTS_MAX {
         return None;
     }
     let doubled_ms = (PAUSE_FIRST_MS << attempt.saturating_sub(1).min(10)).min(PAUSE_MAX_MS);
-    match error.class {
+    match class {
         OpErrorClass::Throttled { retry_after_ms } => {
             Some(retry_after_ms.unwrap_or(0).max(doubled_ms))
         }
@@ -49,7 +49,7 @@ where
             Err(error) => error,
         };
         let lost = error.class == OpErrorClass::Unknown && attempt < ATTEMPTS_MAX;
-        let again_ms = pause_ms(&error, attempt).or(lost.then_some(PAUSE_FIRST_MS));
+        let again_ms = pause_ms(&error.class, attempt).or(lost.then_some(PAUSE_FIRST_MS));
         let Some(again_ms) = again_ms else { return Err(error) };
         world.sleep(again_ms).await;
         attempt += 1;

@@ -3,6 +3,7 @@
 //! Whether it is made again is for [`crate::retry`] to say.
 
 use crate::plan::Verb;
+use crate::retry;
 use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{
     Accepted, Connection, Create, DataFate, Delete, Observed, OpError, OpErrorClass, Prior,
@@ -34,6 +35,9 @@ pub(super) enum What {
     Update { prior: Prior, prior_args: Map },
     Delete { prior: Prior, prior_args: Map, fate: DataFate },
     Poll { accepted: Accepted, deletes: bool },
+    /// An earlier operation is still open, and clouds refuse a second one on the same object: its
+    /// end is waited for, whatever it is, then the call is made.
+    After { accepted: Accepted, then: Box<What> },
 }
 
 /// How an attempt ended well.
@@ -53,18 +57,32 @@ pub(super) struct Answer {
 impl Request {
     /// The same request, now asking how it stands.
     pub(super) fn polling(mut self, accepted: Accepted) -> Request {
-        let deletes = match self.what {
-            What::Delete { .. } => true,
-            What::Poll { deletes, .. } => deletes,
-            What::Create | What::Update { .. } => false,
+        let deletes = self.deletes();
+        self.what = match self.what {
+            What::After { then, .. } => What::After { accepted, then },
+            What::Create | What::Update { .. } | What::Delete { .. } | What::Poll { .. } => {
+                What::Poll { accepted, deletes }
+            }
         };
-        self.what = What::Poll { accepted, deletes };
         self
+    }
+
+    /// Goes on with what was kept waiting.
+    fn proceed(&mut self) {
+        self.what = match std::mem::replace(&mut self.what, What::Create) {
+            What::After { then, .. } => *then,
+            what => what,
+        };
     }
 
     /// Says whether the object is to be gone afterwards.
     pub(super) fn deletes(&self) -> bool {
-        matches!(self.what, What::Delete { .. } | What::Poll { deletes: true, .. })
+        match &self.what {
+            What::Delete { .. } => true,
+            What::Poll { deletes, .. } => *deletes,
+            What::After { then, .. } => matches!(**then, What::Delete { .. }),
+            What::Create | What::Update { .. } => false,
+        }
     }
 }
 
@@ -73,6 +91,14 @@ pub(super) async fn run(
     connection: &dyn Connection,
     request: &mut Request,
 ) -> Result<Attempt, OpError> {
+    if let What::After { accepted, .. } = &request.what {
+        match connection.poll(request.ty, accepted).await {
+            Ok(Progress::Accepted(accepted)) => return Ok(Attempt::Accepted(accepted)),
+            Ok(Progress::Done(None)) if request.deletes() => return Ok(Attempt::Done(None)),
+            Err(error) if retry::pause_ms(&error.class, 1).is_some() => return Err(error),
+            Ok(Progress::Done(_)) | Err(_) => request.proceed(),
+        }
+    }
     let Request { addr, ty, token, args, what, watch } = request;
     let (addr, watch) = (&*addr, &**watch);
     match what {
@@ -100,6 +126,7 @@ pub(super) async fn run(
                 Err(error) => Err(error),
             }
         }
+        What::After { .. } => unreachable!("it has just ended"),
         What::Poll { accepted, .. } => Ok(match connection.poll(ty, accepted).await? {
             Progress::Done(observed) => Attempt::Done(observed),
             Progress::Accepted(accepted) => Attempt::Accepted(accepted),

@@ -447,7 +447,10 @@ impl<'a> Run<'a> {
         let now_ms = self.now_ms();
         let running = self.running.get_mut(&number).expect("it is under way");
         let left_ms = running.deadline_ms.saturating_sub(now_ms);
-        let pause_ms = retry::pause_ms(&error, running.attempt);
+        // What an interrupted run had asked for may be under way still.
+        let ours = error.class == OpErrorClass::Conflict && running.before.was_open();
+        let busy = if ours { OpErrorClass::InUse } else { error.class.clone() };
+        let pause_ms = retry::pause_ms(&busy, running.attempt);
         let pause_ms = pause_ms.filter(|pause_ms| *pause_ms < left_ms);
         let Some(after_ms) = pause_ms.filter(|_| !self.is_stopping()) else {
             self.fail(number, error);

@@ -55,6 +55,13 @@ pub(super) struct Before {
     put_aside: Option<u64>,
 }
 
+impl Before {
+    /// Says whether an earlier run had begun to change the object and its end was not seen.
+    pub(super) fn was_open(self) -> bool {
+        matches!(self.status, Some(Status::Updating | Status::Deleting))
+    }
+}
+
 /// Builds the call of a step; `None` when the object that it speaks of is not in the state.
 pub(super) fn request(
     state: &State,
@@ -83,7 +90,8 @@ pub(super) fn request(
         }
         (Verb::Update { .. }, Some(object)) => {
             let prior_args = object.args.clone();
-            (object.token.clone(), args, What::Update { prior: prior(addr, object), prior_args })
+            let what = What::Update { prior: prior(addr, object), prior_args };
+            (object.token.clone(), args, behind(object, what))
         }
         (Verb::Delete { fate, .. }, Some(object)) => {
             let what = What::Delete {
@@ -91,13 +99,21 @@ pub(super) fn request(
                 prior_args: object.args.clone(),
                 fate: *fate,
             };
-            (object.token.clone(), Map::new(), what)
+            (object.token.clone(), Map::new(), behind(object, what))
         }
         _ => return None,
     };
     let (watch, watched) = (watch.clone(), addr.clone());
     let watch = Arc::new(move |text: &str| watch(&watched, text));
     Some(Request { addr: addr.clone(), ty, token, args, what, watch })
+}
+
+/// A call on an object of which an earlier operation is open.
+fn behind(object: &Object, what: What) -> What {
+    match &object.accepted {
+        Some(accepted) => What::After { accepted: accepted.clone(), then: Box::new(what) },
+        None => what,
+    }
 }
 
 fn find(resource: &Resource, generation: u64) -> Option<&Object> {

@@ -8,9 +8,9 @@
 //! - What is created or changed comes after what it needs.
 //! - A delete comes after the deletes and changes of what needed it.
 //! - Delete-first replacement deletes upwards and creates downwards: del C, del B, del A, create A, B, C.
-//! - Create-first replacement deletes the old object after everything that takes the new one.
-//! - A resource that is replaced create-first makes what it needs create-first too: otherwise the old
-//!   dependency would have to go while the old dependant still stands on it.
+//! - Create-first replacement deletes the old object after everything that stood on it has let go.
+//! - A resource that is replaced create-first makes all that it needs create-first too: otherwise the
+//!   old dependency would have to go while the old dependant still stands on it.
 //! - A node whose native type changes is replaced delete-first, and so is whatever is replaced with
 //!   it: the state keeps one type a node, and the old object must be deleted as what it is.
 

@@ -90,8 +90,7 @@ fn settle_orders(changes: &mut [Change], sources: &Sources<'_>) {
     let mut delete_first: BTreeSet<Addr> = BTreeSet::new();
     for change in changes.iter_mut() {
         let Some(node) = sources.native.nodes.get(&change.addr) else { continue };
-        let on_one = change.action == Action::Replace
-            && node.depends_on.iter().any(|needed| delete_first.contains(needed));
+        let on_one = node.depends_on.iter().any(|needed| delete_first.contains(needed));
         if sources.is_retyped(&change.addr) || on_one {
             change.order = ReplaceOrder::DeleteFirst;
             delete_first.insert(change.addr.clone());
@@ -103,7 +102,10 @@ fn settle_orders(changes: &mut [Change], sources: &Sources<'_>) {
         if create_first.contains(&change.addr) && !delete_first.contains(&change.addr) {
             change.order = ReplaceOrder::CreateFirst;
         }
-        if change.action == Action::Replace && change.order == ReplaceOrder::CreateFirst {
+        // What is not replaced itself passes it on: it stands between the two in the order too.
+        let marked = create_first.contains(&change.addr);
+        let replaced = change.action == Action::Replace;
+        if change.order == ReplaceOrder::CreateFirst && (replaced || marked) {
             create_first.extend(node.depends_on.iter().cloned());
         }
     }
@@ -219,9 +221,6 @@ fn link(
 ) {
     let orders: BTreeMap<&Addr, (Action, ReplaceOrder)> =
         changes.iter().map(|change| (&change.addr, (change.action, change.order))).collect();
-    let replaced = |addr: &Addr, order| {
-        orders.get(addr).is_some_and(|found| *found == (Action::Replace, order))
-    };
     // A create beside the delete of an older object goes by the same order as a replacement.
     let deletes_first = |addr: &Addr| {
         let made_anew = |action| matches!(action, Action::Replace | Action::Create);
@@ -239,12 +238,6 @@ fn link(
             if let (Some(mine), Some(ready)) = (made.ready, ready) {
                 steps[mine as usize].after.push(ready);
             }
-            // The old objects of what it needs go after everything that takes the new one.
-            if let (Some(mine), Some(other)) = (made.ready, steps_of.get(needed))
-                && !deletes_first(needed)
-            {
-                push_after(steps, &other.gone, mine);
-            }
         }
         // The two halves of a replacement.
         if let Some(ready) = made.ready {
@@ -255,22 +248,35 @@ fn link(
                 push_after(steps, &made.gone, ready);
             }
         }
-        // What it needed goes after it: after its own delete, or after the change that lets go.
+        // What it stood on goes after it: after its own delete, or after the change that lets go.
         for needed in prior.into_iter().flat_map(|prior| &prior.depends_on) {
             let Some(other) = steps_of.get(needed) else { continue };
             for gone in &made.gone {
                 push_after(steps, &other.gone, *gone);
             }
-            let holds_on = needs_now.is_some_and(|needs| needs.contains(needed));
-            let waits_for_it = holds_on && !replaced(needed, ReplaceOrder::CreateFirst);
-            if let (Some(ready), false) = (made.ready, waits_for_it) {
-                let lets_go = !replaced(addr, ReplaceOrder::DeleteFirst) || made.gone.is_empty();
-                if lets_go {
-                    push_after(steps, &other.gone, ready);
-                }
+            let own_delete = deletes_first(addr) && !made.gone.is_empty();
+            // It is made after the new one, which is made after the old one is gone.
+            let too_late = || deletes_first(needed) && leads_to(sources.native, addr, needed);
+            if let Some(ready) = made.ready.filter(|_| !own_delete && !too_late()) {
+                push_after(steps, &other.gone, ready);
             }
         }
     }
+}
+
+/// Says whether one node needs another, over others or at once.
+fn leads_to(native: &Native, from: &Addr, to: &Addr) -> bool {
+    let mut open = vec![from];
+    let mut seen = BTreeSet::new();
+    while let Some(addr) = open.pop() {
+        if addr == to {
+            return true;
+        }
+        if seen.insert(addr) {
+            open.extend(native.nodes.get(addr).into_iter().flat_map(|node| &node.depends_on));
+        }
+    }
+    false
 }
 
 /// Makes each of these steps wait for one other.

@@ -51,8 +51,8 @@ impl Scope {
         let Some((first, rest)) = rest.split_first() else {
             return Some(Some(Value::Map(map.clone())));
         };
-        let start = map.get(first);
-        Some(rest.iter().try_fold(start?, |value, step| value.step(step)).cloned())
+        let Some(start) = map.get(first) else { return Some(None) };
+        Some(rest.iter().try_fold(start, |value, step| value.step(step)).cloned())
     }
 }
 

@@ -164,7 +164,7 @@ impl Reader<'_> {
             let found = self.references(path, form).map_err(|m| (Some(path.clone()), m))?;
             refs.extend(found);
         }
-        if refs.is_empty() {
+        if refs.is_empty() && !compiled.paths().iter().any(|path| self.is_refused(path)) {
             let outcome = compiled.evaluate(form, &mut |path| self.now(path));
             return match outcome {
                 Ok(Outcome::Known(value)) => Ok(Term::Known(value)),
@@ -182,6 +182,15 @@ impl Reader<'_> {
             each: self.each.clone(),
             refs: refs.into_iter().collect(),
         }))
+    }
+
+    /// Says whether a path takes an input whose value was refused: said once, where it is given.
+    /// What is computed with it stays open, and the blueprint is refused all the same.
+    fn is_refused(&self, path: &[String]) -> bool {
+        let [root, name, ..] = path else { return false };
+        root == "inputs"
+            && self.blueprint.inputs.contains_key(name)
+            && !self.scope.inputs.contains_key(name)
     }
 
     /// What a path stands for that needs no resource.

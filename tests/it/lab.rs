@@ -40,6 +40,8 @@ pub(crate) struct Lab {
     pub(crate) events: Vec<Event>,
     /// What is asked of the run under way; set back before each.
     pub(crate) interrupt: watch::Sender<Interrupt>,
+    /// `--input`.
+    pub(crate) inputs: Vec<(String, String)>,
     /// What an approval is answered with.
     pub(crate) approves: bool,
     provider: Arc<dyn Provider>,
@@ -72,9 +74,8 @@ impl Lab {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
         cloud.set_sleeper(Arc::new(|ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms)))));
-        let key = age::x25519::Identity::generate().to_string();
-        let key = age::secrecy::ExposeSecret::expose_secret(&key).to_owned();
-        let world = SimWorld::new(1, SimDisk::new()).with_variable(IDENTITY_VARIABLE, &key);
+        let world = SimWorld::new(1, SimDisk::new());
+        let world = world.with_variable(IDENTITY_VARIABLE, &new_identity());
         let lab = Lab {
             cloud,
             world: Arc::new(world),
@@ -82,6 +83,7 @@ impl Lab {
             environment: None,
             events: Vec::new(),
             interrupt: watch::channel(Interrupt::None).0,
+            inputs: Vec::new(),
             approves: true,
             provider,
             runtime: Arc::new(runtime),
@@ -100,6 +102,7 @@ impl Lab {
             environment: self.environment.clone(),
             events: Vec::new(),
             interrupt: watch::channel(Interrupt::None).0,
+            inputs: Vec::new(),
             approves: true,
             provider: self.provider.clone(),
             runtime: self.runtime.clone(),
@@ -108,6 +111,12 @@ impl Lab {
 
     pub(crate) fn runtime(&self) -> Arc<tokio::runtime::Runtime> {
         self.runtime.clone()
+    }
+
+    /// From now on somebody else sits at the machine.
+    pub(crate) fn use_new_identity(&mut self) {
+        let world = self.world.fork("sim").with_variable(IDENTITY_VARIABLE, &new_identity());
+        self.world = Arc::new(world);
     }
 
     /// Changes the state as `dsenv state` does.
@@ -144,7 +153,14 @@ impl Lab {
     }
 
     pub(crate) fn request(&self) -> Request {
-        Request { environment: self.environment.clone(), inputs: Vec::new() }
+        let input = |(name, typed): &(String, String)| dsenv::resolve::InputSource {
+            name: name.clone(),
+            typed: typed.clone(),
+        };
+        Request {
+            environment: self.environment.clone(),
+            inputs: self.inputs.iter().map(input).collect(),
+        }
     }
 
     /// Plans what is written.
@@ -322,6 +338,12 @@ impl Lab {
         }
     }
 
+    /// The process ends, whatever it still holds, and another is started.
+    pub(crate) fn next_process(&mut self) {
+        self.world.kill();
+        self.world = Arc::new(self.world.fork("sim"));
+    }
+
     /// The power goes off and comes back.
     pub(crate) fn reboot(&mut self, fate: PowerOff) {
         let disk = self.world.sim_disk().power_off(fate);
@@ -367,7 +389,8 @@ impl Lab {
                 let open = matches!(object.status, Status::Creating | Status::Deleting);
                 assert!(!(open && settled), "{addr} is {:?} after a run that ended well", object);
                 // What is open may or may not be there; it is explained either way.
-                let id = if open { named(&object.token) } else { Some(id_of(object)) };
+                let nameless = object.observed.remote_id.is_empty();
+                let id = if open || nameless { named(&object.token) } else { Some(id_of(object)) };
                 let Some(id) = id else { continue };
                 let list = if resource.current.as_ref() == Some(object) {
                     &mut current
@@ -407,6 +430,11 @@ impl Lab {
         self.cloud.clear_calls();
         changes
     }
+}
+
+fn new_identity() -> String {
+    let key = age::x25519::Identity::generate().to_string();
+    age::secrecy::ExposeSecret::expose_secret(&key).to_owned()
 }
 
 fn id_of(object: &dsenv::state::Object) -> String {

@@ -1,5 +1,8 @@
 //! The engine held to its scenarios and laws, against a simulated world and the fake cloud.
 
+mod codes;
 mod crash;
 mod lab;
+mod laws;
+mod plan;
 mod scenarios;
