@@ -101,7 +101,8 @@ fn broken_rules(plan: &Plan, state: &State) -> Vec<String> {
                 }
             };
             let (is, was) = (&late_step.addr, &early_step.addr);
-            let needs_now = plan.nodes[is].depends_on.contains(was) && !changes[is].after.is_empty();
+            let needs_now =
+                plan.nodes[is].depends_on.contains(was) && !changes[is].after.is_empty();
             let needed = |a: &Addr, b: &Addr| {
                 state.resources.get(a).is_some_and(|prior| prior.depends_on.contains(b))
             };
@@ -117,7 +118,8 @@ fn broken_rules(plan: &Plan, state: &State) -> Vec<String> {
                 (true, false) if is != was => {
                     // What stood on it lets go by its own delete, or by this change; unless the
                     // change takes the new one, which comes after the delete.
-                    let made = |n: &usize| plan.steps[*n].addr == *is && !deletes(&plan.steps[*n].verb);
+                    let made =
+                        |n: &usize| plan.steps[*n].addr == *is && !deletes(&plan.steps[*n].verb);
                     let too_late = delete_first(is) && reach[early].iter().any(made);
                     if needed(was, is) && !delete_first(was) && !too_late {
                         must("deleted after who lets go");
@@ -133,7 +135,8 @@ fn broken_rules(plan: &Plan, state: &State) -> Vec<String> {
 /// For each step, every step that comes before it; panics on a cycle.
 fn reachable(plan: &Plan) -> Vec<BTreeSet<usize>> {
     let direct = |at: usize| plan.steps[at].after.iter().map(|n| *n as usize);
-    let mut reach: Vec<BTreeSet<usize>> = (0..plan.steps.len()).map(|at| direct(at).collect()).collect();
+    let mut reach: Vec<BTreeSet<usize>> =
+        (0..plan.steps.len()).map(|at| direct(at).collect()).collect();
     for _ in 0..plan.steps.len() {
         for at in 0..reach.len() {
             let more: BTreeSet<usize> =
