@@ -6,7 +6,8 @@
 //!
 //! ## Order
 //! - What is created or changed comes after what it needs.
-//! - A delete comes after the deletes and changes of what needed it.
+//! - A delete comes after the deletes of what needed it, and after the changes that let go of it
+//!   unless those themselves need something that is replaced delete-first behind it.
 //! - Delete-first replacement deletes upwards and creates downwards: del C, del B, del A, create A, B, C.
 //! - Create-first replacement deletes the old object after everything that stood on it has let go.
 //! - A resource that is replaced create-first makes all that it needs create-first too: otherwise the

@@ -213,67 +213,93 @@ fn record(
     (seen.is_some() || facts_changed).then(|| Verb::Record { observed: seen.cloned() })
 }
 
+/// A delete that should come after a change.
+struct Wish {
+    delete: u32,
+    change: u32,
+}
+
+/// Orders the steps.
+///
+/// What must be goes in first, and has no cycle: creation follows the new graph, deletion the old
+/// one backwards, and [`settle_orders`] has made the two halves of replacements agree. That a delete
+/// comes after whatever stood on the object has let go is wished for; a delete-first replacement
+/// may make it impossible, since what lets go can itself need the new object.
 fn link(
     changes: &[Change],
     sources: &Sources<'_>,
     steps_of: &BTreeMap<Addr, StepsOf>,
     steps: &mut [Step],
 ) {
-    let orders: BTreeMap<&Addr, (Action, ReplaceOrder)> =
-        changes.iter().map(|change| (&change.addr, (change.action, change.order))).collect();
-    // A create beside the delete of an older object goes by the same order as a replacement.
-    let deletes_first = |addr: &Addr| {
-        let made_anew = |action| matches!(action, Action::Replace | Action::Create);
-        let found = orders.get(addr);
-        found.is_some_and(|(action, order)| {
-            made_anew(*action) && *order == ReplaceOrder::DeleteFirst
-        })
-    };
+    let changes: BTreeMap<&Addr, &Change> =
+        changes.iter().map(|change| (&change.addr, change)).collect();
+    let mut wishes = Vec::new();
+    let mut halves = Vec::new();
     for (addr, made) in steps_of {
-        let needs_now = sources.native.nodes.get(addr).map(|node| &node.depends_on);
-        let prior = sources.state.resources.get(addr);
-        // What is made comes after what it needs.
-        for needed in needs_now.into_iter().flatten() {
-            let ready = steps_of.get(needed).and_then(|made| made.ready);
-            if let (Some(mine), Some(ready)) = (made.ready, ready) {
-                steps[mine as usize].after.push(ready);
-            }
-        }
-        // The two halves of a replacement.
+        let Change { action, order, .. } = changes[addr];
+        let anew = matches!(action, Action::Replace | Action::Create);
+        let deletes_first =
+            anew && *order == ReplaceOrder::DeleteFirst && !made.gone.is_empty();
         if let Some(ready) = made.ready {
-            if deletes_first(addr) {
-                let gone = made.gone.clone();
-                steps[ready as usize].after.extend(gone);
-            } else {
+            let node = sources.native.nodes.get(addr);
+            let needed = node.into_iter().flat_map(|node| &node.depends_on);
+            let before = needed.filter_map(|needed| steps_of.get(needed)?.ready);
+            steps[ready as usize].after.extend(before);
+            if deletes_first {
+                steps[ready as usize].after.extend(&made.gone);
+                halves.push(ready);
+            } else if *action == Action::Replace {
                 push_after(steps, &made.gone, ready);
+            } else {
+                wishes.extend(made.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
             }
         }
-        // What it stood on goes after it: after its own delete, or after the change that lets go.
+        let prior = sources.state.resources.get(addr);
         for needed in prior.into_iter().flat_map(|prior| &prior.depends_on) {
             let Some(other) = steps_of.get(needed) else { continue };
             for gone in &made.gone {
                 push_after(steps, &other.gone, *gone);
             }
-            let own_delete = deletes_first(addr) && !made.gone.is_empty();
-            // It is made after the new one, which is made after the old one is gone.
-            let too_late = || deletes_first(needed) && leads_to(sources.native, addr, needed);
-            if let Some(ready) = made.ready.filter(|_| !own_delete && !too_late()) {
-                push_after(steps, &other.gone, ready);
+            // Its own delete has let go already.
+            if let Some(ready) = made.ready.filter(|_| !deletes_first) {
+                wishes.extend(other.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
             }
+        }
+    }
+    grant(wishes, &halves, steps);
+}
+
+/// Grants every wish that makes no cycle. Without delete-first halves none can: nothing that is
+/// created waits for a delete then.
+fn grant(wishes: Vec<Wish>, halves: &[u32], steps: &mut [Step]) {
+    let mut before: Vec<Vec<u32>> = steps.iter().map(|step| step.after.clone()).collect();
+    for wish in &wishes {
+        before[wish.delete as usize].push(wish.change);
+    }
+    let mut in_question = vec![false; steps.len()];
+    let mut open = halves.to_vec();
+    while let Some(step) = open.pop() {
+        if !std::mem::replace(&mut in_question[step as usize], true) {
+            open.extend(&before[step as usize]);
+        }
+    }
+    for Wish { delete, change } in wishes {
+        if !in_question[delete as usize] || !comes_after(steps, change, delete) {
+            steps[delete as usize].after.push(change);
         }
     }
 }
 
-/// Says whether one node needs another, over others or at once.
-fn leads_to(native: &Native, from: &Addr, to: &Addr) -> bool {
-    let mut open = vec![from];
-    let mut seen = BTreeSet::new();
-    while let Some(addr) = open.pop() {
-        if addr == to {
+/// Says whether one step waits for another, over others or at once.
+fn comes_after(steps: &[Step], late: u32, early: u32) -> bool {
+    let mut seen = vec![false; steps.len()];
+    let mut open = vec![late];
+    while let Some(step) = open.pop() {
+        if step == early {
             return true;
         }
-        if seen.insert(addr) {
-            open.extend(native.nodes.get(addr).into_iter().flat_map(|node| &node.depends_on));
+        if !std::mem::replace(&mut seen[step as usize], true) {
+            open.extend(&steps[step as usize].after);
         }
     }
     false

@@ -6,3 +6,4 @@ mod lab;
 mod laws;
 mod plan;
 mod scenarios;
+mod sim;
