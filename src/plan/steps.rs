@@ -238,8 +238,7 @@ fn link(
     for (addr, made) in steps_of {
         let Change { action, order, .. } = changes[addr];
         let anew = matches!(action, Action::Replace | Action::Create);
-        let deletes_first =
-            anew && *order == ReplaceOrder::DeleteFirst && !made.gone.is_empty();
+        let deletes_first = anew && *order == ReplaceOrder::DeleteFirst && !made.gone.is_empty();
         if let Some(ready) = made.ready {
             let node = sources.native.nodes.get(addr);
             let needed = node.into_iter().flat_map(|node| &node.depends_on);
@@ -251,7 +250,8 @@ fn link(
             } else if *action == Action::Replace {
                 push_after(steps, &made.gone, ready);
             } else {
-                wishes.extend(made.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
+                wishes
+                    .extend(made.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
             }
         }
         let prior = sources.state.resources.get(addr);
@@ -262,7 +262,9 @@ fn link(
             }
             // Its own delete has let go already.
             if let Some(ready) = made.ready.filter(|_| !deletes_first) {
-                wishes.extend(other.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
+                wishes.extend(
+                    other.gone.iter().map(|delete| Wish { delete: *delete, change: ready }),
+                );
             }
         }
     }

@@ -181,7 +181,7 @@ impl Reader<'_> {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        if refs.is_empty() && !compiled.paths().iter().any(|path| self.is_refused(path)) {
+        if refs.is_empty() {
             let outcome = compiled.evaluate(form, &mut |path| self.now(path));
             return match outcome {
                 Ok(Outcome::Known(value)) => Ok(Term::Known(value)),
@@ -196,15 +196,6 @@ impl Reader<'_> {
             return Ok(Term::Ref(only));
         }
         Ok(self.keep(text, form, refs))
-    }
-
-    /// Says whether a path takes an input whose value was refused: said once, where it is given.
-    /// What is computed with it stays open, and the blueprint is refused all the same.
-    fn is_refused(&self, path: &[String]) -> bool {
-        let [root, name, ..] = path else { return false };
-        root == "inputs"
-            && self.blueprint.inputs.contains_key(name)
-            && !self.scope.inputs.contains_key(name)
     }
 
     /// Says whether a path leads to something whose own mistake was reported already: a resource

@@ -89,8 +89,13 @@ fn text(nodes: &[Option<Node>]) -> String {
                 refs.join(", ")
             ),
         };
-        writeln!(text, "n{at}: {{{}, depends_on: [{}]}}", block.replace(", ]", "]"), after.join(", "))
-            .expect("a text grows");
+        writeln!(
+            text,
+            "n{at}: {{{}, depends_on: [{}]}}",
+            block.replace(", ]", "]"),
+            after.join(", ")
+        )
+        .expect("a text grows");
     }
     text
 }
@@ -190,7 +195,8 @@ fn simulate(seed: u64) {
         }
     }
     // Data may go: what is simulated is the engine, and the guard has its own tests.
-    lab.options.allowed.replace = (0..count).map(|at| crate::lab::addr(&format!("n{at}"))).collect();
+    lab.options.allowed.replace =
+        (0..count).map(|at| crate::lab::addr(&format!("n{at}"))).collect();
     for _ in 0..ROUNDS {
         let known = |addr: &dsenv_sdk::Addr| {
             let state = lab.state();
