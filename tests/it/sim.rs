@@ -12,7 +12,7 @@ use dsenv_sdk::value::Value;
 use std::fmt::Write;
 use std::time::Duration;
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 60;
 const NODES_MAX: usize = 30;
 const ROUNDS: usize = 6;
 
