@@ -270,7 +270,8 @@ fn compare(
 
 /// An interrupted create is finished with the same arguments; with others it begins anew.
 fn resume(mut change: Change, object: &Object) -> Change {
-    let same = change.after.iter().all(|(name, term)| term.known() == object.args.get(name));
+    let mut names = change.after.keys().chain(object.args.keys());
+    let same = names.all(|name| same(change.after.get(name), object.args.get(name)));
     change.action = if same { Action::Resume } else { Action::Replace };
     change.reason = Reason::Interrupted;
     change

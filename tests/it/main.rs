@@ -5,5 +5,6 @@ mod crash;
 mod lab;
 mod laws;
 mod plan;
+mod process;
 mod scenarios;
 mod sim;
