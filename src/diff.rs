@@ -224,8 +224,14 @@ fn compare(
         };
         return change;
     };
+    let retyped = prior.is_some_and(|prior| prior.ty != node.ty.name);
     match object.status {
-        Status::Creating => return resume(change, object),
+        Status::Creating if !retyped => return resume(change, object),
+        Status::Creating => {
+            change.action = Action::Replace;
+            change.reason = Reason::Interrupted;
+            return change;
+        }
         Status::Tainted => {
             change.action = Action::Replace;
             change.reason = Reason::Tainted;
@@ -233,15 +239,17 @@ fn compare(
         }
         Status::Ready | Status::Updating | Status::Deleting => {}
     }
-    if prior.is_some_and(|prior| prior.ty != node.ty.name) {
-        change.action = Action::Replace;
-        change.reason = Reason::Changed(vec!["type".to_owned()]);
-        return change;
-    }
     match refreshed.seen(addr) {
         Seen::Gone => {
             change.action = Action::Create;
-            change.reason = Reason::GoneOutside;
+            // Our own delete was under way when the run was interrupted.
+            let ours = object.status == Status::Deleting;
+            change.reason = if ours { Reason::ReplaceOutstanding } else { Reason::GoneOutside };
+            return change;
+        }
+        Seen::There(_) | Seen::Unread if retyped => {
+            change.action = Action::Replace;
+            change.reason = Reason::Changed(vec!["type".to_owned()]);
             return change;
         }
         Seen::There(observed) => {
@@ -262,7 +270,8 @@ fn compare(
 
 /// An interrupted create is finished with the same arguments; with others it begins anew.
 fn resume(mut change: Change, object: &Object) -> Change {
-    let same = change.after.iter().all(|(name, term)| term.known() == object.args.get(name));
+    let mut names = change.after.keys().chain(object.args.keys());
+    let same = names.all(|name| same(change.after.get(name), object.args.get(name)));
     change.action = if same { Action::Resume } else { Action::Replace };
     change.reason = Reason::Interrupted;
     change
@@ -277,15 +286,17 @@ fn compare_args(change: &mut Change, node: &Node, object: &Object) {
     for name in names {
         let field = node.ty.field(name);
         let asked = change.after.get(name);
-        let differs = !same(asked, object.args.get(name)) || object.status == Status::Updating;
+        let differs = !same(asked, object.args.get(name));
+        // An update was begun and nobody knows how far it came: all of it is sent again.
+        let open = object.status == Status::Updating;
         let moved = change.drift.iter().any(|drift| drift.name == *name)
             && field.is_some_and(|field| !field.cloud_owned);
-        if ignored(name) || !(differs || moved) {
+        if ignored(name) || !(differs || moved || open) {
             continue;
         }
-        replace |= field.is_some_and(|field| field.on_change == OnChange::Replace)
-            && object.status != Status::Updating;
-        if differs { changed.push(name.clone()) } else { drifted.push(name.clone()) }
+        replace |=
+            field.is_some_and(|field| field.on_change == OnChange::Replace) && (differs || moved);
+        if differs || open { changed.push(name.clone()) } else { drifted.push(name.clone()) }
     }
     if changed.is_empty() && drifted.is_empty() {
         return;
@@ -316,7 +327,8 @@ fn drift(
         let field = ty.field(name);
         let before = match field {
             Some(field) if field.cloud_owned => continue,
-            Some(_) => object.args.get(name),
+            // What was not asked for and the cloud has filled in is compared with what it was then.
+            Some(_) => object.args.get(name).or_else(|| object.observed.values.get(name)),
             None => object.observed.values.get(name),
         };
         let before = before.cloned().unwrap_or(Value::Null);
@@ -401,6 +413,8 @@ fn add_deletes(
             continue;
         }
         let gone = matches!(refreshed.seen(addr), Seen::Gone);
+        // The first half of a replacement was done, and the second is not wanted any more.
+        let nothing = prior.current.is_none() && prior.deposed.is_empty();
         let object = prior.current.as_ref().or(prior.deposed.first());
         let reason = match (wishes.mode, gone) {
             (_, true) => Reason::GoneOutside,
@@ -411,7 +425,11 @@ fn add_deletes(
             addr: addr.clone(),
             kind: prior.kind.clone(),
             ty: prior.ty.clone(),
-            action: if gone && prior.deposed.is_empty() { Action::Forget } else { Action::Delete },
+            action: if nothing || gone && prior.deposed.is_empty() {
+                Action::Forget
+            } else {
+                Action::Delete
+            },
             order: ReplaceOrder::DeleteFirst,
             reason,
             before: object.map(|object| object.args.clone()),
@@ -435,38 +453,66 @@ fn select(native: &Native, state: &State, wishes: &Wishes) -> Option<BTreeSet<Ad
         let covered = |addr: &&&Addr| names.iter().any(|name| name.covers(addr));
         all.iter().filter(covered).map(|addr| (*addr).clone()).collect()
     };
-    let needs = |addr: &Addr| -> BTreeSet<Addr> {
-        let from_state = state.resources.get(addr).map(|prior| &prior.depends_on);
-        match (wishes.mode, native.nodes.get(addr)) {
-            (Mode::Apply | Mode::RefreshOnly, Some(node)) => node.depends_on.clone(),
-            _ => from_state.cloned().unwrap_or_default(),
+    let edges = Edges::of(native, state, &all);
+    if wishes.mode == Mode::Destroy {
+        let up = |start| closure(start, &|addr| edges.stands_on_it.get(addr));
+        let down = |start| closure(start, &|addr| state.resources.get(addr).map(|r| &r.depends_on));
+        if !wishes.target.is_empty() {
+            return Some(up(named(&wishes.target)));
         }
-    };
-    let mut needed_by: BTreeMap<Addr, BTreeSet<Addr>> = BTreeMap::new();
-    for addr in &all {
-        for needed in needs(addr) {
-            needed_by.entry(needed).or_default().insert((*addr).clone());
-        }
+        let kept = down(named(&wishes.exclude));
+        return Some(all.into_iter().filter(|addr| !kept.contains(addr)).cloned().collect());
     }
-    let down = |start: BTreeSet<Addr>| closure(start, &needs);
-    let up = |start| closure(start, &|addr| needed_by.get(addr).cloned().unwrap_or_default());
-    let destroys = wishes.mode == Mode::Destroy;
     if !wishes.target.is_empty() {
-        let targets = named(&wishes.target);
-        return Some(if destroys { up(targets) } else { down(targets) });
+        // What only the state has is deleted, and what stands on it must have let go before.
+        let brings = |addr: &Addr| match native.nodes.get(addr) {
+            Some(node) => Some(&node.depends_on),
+            None => edges.stands_on_it.get(addr),
+        };
+        return Some(closure(named(&wishes.target), &brings));
     }
-    let excluded = named(&wishes.exclude);
-    let excluded = if destroys { down(excluded) } else { up(excluded) };
+    let takes_along = |addr: &Addr| edges.stays_with_it.get(addr);
+    let excluded = closure(named(&wishes.exclude), &takes_along);
     Some(all.into_iter().filter(|addr| !excluded.contains(addr)).cloned().collect())
 }
 
-fn closure(start: BTreeSet<Addr>, next: &dyn Fn(&Addr) -> BTreeSet<Addr>) -> BTreeSet<Addr> {
+/// The edges that a selection follows, against the direction in which they are kept.
+struct Edges {
+    /// By the state: what was made on it.
+    stands_on_it: BTreeMap<Addr, BTreeSet<Addr>>,
+    /// When it is left as it is: what needs it, and what only the state has and it stands on.
+    stays_with_it: BTreeMap<Addr, BTreeSet<Addr>>,
+}
+
+impl Edges {
+    fn of(native: &Native, state: &State, all: &BTreeSet<&Addr>) -> Edges {
+        let mut stands_on_it: BTreeMap<Addr, BTreeSet<Addr>> = BTreeMap::new();
+        let mut stays_with_it: BTreeMap<Addr, BTreeSet<Addr>> = BTreeMap::new();
+        for addr in all {
+            for needed in state.resources.get(*addr).into_iter().flat_map(|r| &r.depends_on) {
+                stands_on_it.entry(needed.clone()).or_default().insert((*addr).clone());
+                if !native.nodes.contains_key(needed) {
+                    stays_with_it.entry((*addr).clone()).or_default().insert(needed.clone());
+                }
+            }
+            for needed in native.nodes.get(*addr).into_iter().flat_map(|node| &node.depends_on) {
+                stays_with_it.entry(needed.clone()).or_default().insert((*addr).clone());
+            }
+        }
+        Edges { stands_on_it, stays_with_it }
+    }
+}
+
+fn closure<'a>(
+    start: BTreeSet<Addr>,
+    next: &dyn Fn(&Addr) -> Option<&'a BTreeSet<Addr>>,
+) -> BTreeSet<Addr> {
     let mut open: Vec<Addr> = start.iter().cloned().collect();
     let mut closed = start;
     while let Some(addr) = open.pop() {
-        for found in next(&addr) {
+        for found in next(&addr).into_iter().flatten() {
             if closed.insert(found.clone()) {
-                open.push(found);
+                open.push(found.clone());
             }
         }
     }

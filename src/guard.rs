@@ -33,8 +33,13 @@ pub fn judge(plan: &Plan, state: &State, provider: &dyn Provider, allowed: &Allo
                 continue;
             }
         };
+        // An object that was replaced before was judged then; and where there is none, none is lost.
+        let prior = state.resources.get(&change.addr);
+        if change.reason == Reason::Deposed || prior.is_none_or(|prior| prior.current.is_none()) {
+            continue;
+        }
         findings.extend(judge_protection(change, what, &protected));
-        findings.extend(judge_data(change, state, provider, allowed));
+        findings.extend(judge_data(change, plan, state, provider, allowed));
     }
     findings
 }
@@ -53,6 +58,7 @@ fn judge_protection(
 
 fn judge_data(
     change: &Change,
+    plan: &Plan,
     state: &State,
     provider: &dyn Provider,
     allowed: &Allowed,
@@ -61,17 +67,24 @@ fn judge_data(
     let prior = state.resources.get(addr)?;
     let holds_data = provider.native_type(&prior.ty).is_some_and(|ty| ty.holds_data);
     let named = |names: &[Addr]| names.iter().any(|name| name.covers(addr));
-    if !holds_data || prior.current.is_none() || named(&allowed.delete_data) {
+    if !holds_data || named(&allowed.delete_data) {
         return None;
     }
+    // What its block says now counts; where the block is gone, what it said last.
+    let on_destroy = plan.nodes.get(addr).map_or(prior.on_destroy, |facts| facts.on_destroy);
     let kind = &change.kind;
     let refuse =
         |message: String| Diagnostic::error(Code::E0809, message).address(addr.to_string());
-    match (change.action, prior.on_destroy) {
+    match (change.action, on_destroy) {
         (Action::Replace, _) if !named(&allowed.replace) => Some(
             refuse(format!("the plan replaces `{addr}`: a new {kind} is created, and the data of \
                             the old one is not in it"))
             .help(format!("if that is meant: `--replace '{addr}'`")),
+        ),
+        (Action::Replace, OnDestroy::Retain) => Some(
+            refuse(format!("the plan replaces `{addr}`, and the old {kind} cannot be retained"))
+                .help(format!("if its data may go: `--delete-data '{addr}'`"))
+                .help("to keep it, give the new one another name, and this one a place in `removed:`"),
         ),
         (Action::Delete, OnDestroy::Refuse) => Some(
             refuse(format!("the plan deletes `{addr}`, a {kind}, with everything in it"))

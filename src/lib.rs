@@ -20,6 +20,7 @@ pub mod refresh;
 pub mod registry;
 pub mod report;
 pub mod resolve;
+pub mod retry;
 pub mod settle;
 pub mod state;
 pub mod store;

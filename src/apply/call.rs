@@ -1,9 +1,9 @@
 //! One attempt at one call, and what its failure means.
 //!
-//! Providers answer once and never wait; how often to try again, how long to pause and when to give
-//! up is decided here, so that it is the same for every provider and can be simulated.
+//! Whether it is made again is for [`crate::retry`] to say.
 
 use crate::plan::Verb;
+use crate::retry;
 use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{
     Accepted, Connection, Create, DataFate, Delete, Observed, OpError, OpErrorClass, Prior,
@@ -12,12 +12,6 @@ use dsenv_sdk::provider::{
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::Map;
 use std::sync::Arc;
-
-/// How often a call that fails for a passing reason is tried in all.
-pub(super) const ATTEMPTS_MAX: u32 = 10;
-/// The pause before the second attempt; it doubles with each.
-const PAUSE_FIRST_MS: u64 = 250;
-const PAUSE_MAX_MS: u64 = 30_000;
 
 /// How long an operation may take unless the blueprint says otherwise.
 const CREATE_S: u64 = 60 * 60;
@@ -38,9 +32,25 @@ pub(super) struct Request {
 /// What is called.
 pub(super) enum What {
     Create,
-    Update { prior: Prior, prior_args: Map },
-    Delete { prior: Prior, prior_args: Map, fate: DataFate },
-    Poll { accepted: Accepted, deletes: bool },
+    Update {
+        prior: Prior,
+        prior_args: Map,
+    },
+    Delete {
+        prior: Prior,
+        prior_args: Map,
+        fate: DataFate,
+    },
+    Poll {
+        accepted: Accepted,
+        deletes: bool,
+    },
+    /// An earlier operation is still open, and clouds refuse a second one on the same object: its
+    /// end is waited for, whatever it is, then the call is made.
+    After {
+        accepted: Accepted,
+        then: Box<What>,
+    },
 }
 
 /// How an attempt ended well.
@@ -60,18 +70,32 @@ pub(super) struct Answer {
 impl Request {
     /// The same request, now asking how it stands.
     pub(super) fn polling(mut self, accepted: Accepted) -> Request {
-        let deletes = match self.what {
-            What::Delete { .. } => true,
-            What::Poll { deletes, .. } => deletes,
-            What::Create | What::Update { .. } => false,
+        let deletes = self.deletes();
+        self.what = match self.what {
+            What::After { then, .. } => What::After { accepted, then },
+            What::Create | What::Update { .. } | What::Delete { .. } | What::Poll { .. } => {
+                What::Poll { accepted, deletes }
+            }
         };
-        self.what = What::Poll { accepted, deletes };
         self
+    }
+
+    /// Goes on with what was kept waiting.
+    fn proceed(&mut self) {
+        self.what = match std::mem::replace(&mut self.what, What::Create) {
+            What::After { then, .. } => *then,
+            what => what,
+        };
     }
 
     /// Says whether the object is to be gone afterwards.
     pub(super) fn deletes(&self) -> bool {
-        matches!(self.what, What::Delete { .. } | What::Poll { deletes: true, .. })
+        match &self.what {
+            What::Delete { .. } => true,
+            What::Poll { deletes, .. } => *deletes,
+            What::After { then, .. } => matches!(**then, What::Delete { .. }),
+            What::Create | What::Update { .. } => false,
+        }
     }
 }
 
@@ -80,6 +104,14 @@ pub(super) async fn run(
     connection: &dyn Connection,
     request: &mut Request,
 ) -> Result<Attempt, OpError> {
+    if let What::After { accepted, .. } = &request.what {
+        match connection.poll(request.ty, accepted).await {
+            Ok(Progress::Accepted(accepted)) => return Ok(Attempt::Accepted(accepted)),
+            Ok(Progress::Done(None)) if request.deletes() => return Ok(Attempt::Done(None)),
+            Err(error) if retry::pause_ms(&error.class, 1).is_some() => return Err(error),
+            Ok(Progress::Done(_)) | Err(_) => request.proceed(),
+        }
+    }
     let Request { addr, ty, token, args, what, watch } = request;
     let (addr, watch) = (&*addr, &**watch);
     match what {
@@ -92,12 +124,22 @@ pub(super) async fn run(
             connection.update(update).await.map(some)
         }
         What::Delete { prior, prior_args, fate } => {
+            // A create whose reply was lost left no name: nothing may be deleted by an empty one.
+            if prior.observed.remote_id.is_empty() {
+                match connection.find(ty, &prior.token).await? {
+                    Some(found) => prior.observed = found.observed,
+                    None => return Ok(Attempt::Done(None)),
+                }
+            }
             let delete = Delete { addr, ty, prior, prior_args, data: *fate, watch };
-            Ok(match connection.delete(delete).await? {
-                Progress::Done(()) => Attempt::Done(None),
-                Progress::Accepted(accepted) => Attempt::Accepted(accepted),
-            })
+            match connection.delete(delete).await {
+                Ok(Progress::Done(())) => Ok(Attempt::Done(None)),
+                Ok(Progress::Accepted(accepted)) => Ok(Attempt::Accepted(accepted)),
+                Err(error) if error.class == OpErrorClass::NotFound => Ok(Attempt::Done(None)),
+                Err(error) => Err(error),
+            }
         }
+        What::After { .. } => unreachable!("it has just ended"),
         What::Poll { accepted, .. } => Ok(match connection.poll(ty, accepted).await? {
             Progress::Done(observed) => Attempt::Done(observed),
             Progress::Accepted(accepted) => Attempt::Accepted(accepted),
@@ -109,29 +151,6 @@ fn some(progress: Progress<Observed>) -> Attempt {
     match progress {
         Progress::Done(observed) => Attempt::Done(Some(observed)),
         Progress::Accepted(accepted) => Attempt::Accepted(accepted),
-    }
-}
-
-/// How long to pause before trying again; `None` when trying again will not help.
-pub(super) fn pause_before_retry(error: &OpError, attempt: u32) -> Option<u64> {
-    if attempt >= ATTEMPTS_MAX {
-        return None;
-    }
-    let doubled_ms = PAUSE_FIRST_MS << attempt.saturating_sub(1).min(10);
-    match error.class {
-        OpErrorClass::Throttled { retry_after_ms } => {
-            Some(retry_after_ms.unwrap_or(0).max(doubled_ms.min(PAUSE_MAX_MS)))
-        }
-        // What stands on it is on its way out: its delete was asked for before this one.
-        OpErrorClass::InUse => Some(doubled_ms.min(PAUSE_MAX_MS)),
-        OpErrorClass::NoCapacity
-        | OpErrorClass::Quota
-        | OpErrorClass::Denied { .. }
-        | OpErrorClass::Invalid
-        | OpErrorClass::Conflict
-        | OpErrorClass::NotFound
-        | OpErrorClass::Partial(_)
-        | OpErrorClass::Unknown => None,
     }
 }
 

@@ -31,6 +31,7 @@ use crate::event::{Event, Work};
 use crate::journal::{self, Failure, Journal, JournalError, Phase, Record};
 use crate::plan::{Plan, Step, Verb};
 use crate::resolve::Scope;
+use crate::retry;
 use crate::settle::{self, Facts};
 use crate::state::lease::Lease;
 use crate::state::{State, Status};
@@ -47,6 +48,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
+use transition::{Before, Script};
 
 /// How many calls run at once unless somebody says otherwise.
 pub const PARALLELISM: usize = 10;
@@ -149,6 +151,7 @@ pub async fn execute<'a>(
     let schedule = Schedule::new(&plan.steps);
     let mut run = Run {
         plan,
+        script: Script::of(plan),
         state,
         execution,
         schedule,
@@ -169,10 +172,12 @@ struct Running {
     started_ms: u64,
     deadline_ms: u64,
     attempt: u32,
+    before: Before,
 }
 
 struct Run<'a> {
     plan: &'a Plan,
+    script: Script<'a>,
     state: &'a mut State,
     execution: Execution<'a>,
     schedule: Schedule,
@@ -208,7 +213,7 @@ impl<'a> Run<'a> {
                 for (number, _) in begun {
                     self.running.remove(&number);
                 }
-                self.drain(&mut calls).await;
+                self.drain(&mut calls, &mut aside).await;
                 break;
             }
             for (number, request) in begun {
@@ -233,16 +238,22 @@ impl<'a> Run<'a> {
                     return;
                 }
                 Heard::Interrupt => {
-                    self.outcome.interrupted = true;
-                    let in_flight = calls.len();
-                    (self.execution.events)(Event::Interrupted { in_flight });
+                    self.interrupted(calls.len());
                     aside.push(self.wish());
                 }
                 Heard::LeaseLost(error) => self.outcome.halted = Some(Arc::new(error)),
             }
         }
+        // Asked before the first call, or between two.
+        self.outcome.interrupted |=
+            self.interrupt() != Interrupt::None && !self.schedule.untried().is_empty();
         self.skip_the_rest();
         self.commit();
+    }
+
+    fn interrupted(&mut self, in_flight: usize) {
+        self.outcome.interrupted = true;
+        (self.execution.events)(Event::Interrupted { in_flight });
     }
 
     fn now_ms(&self) -> u64 {
@@ -333,10 +344,14 @@ impl<'a> Run<'a> {
                 }
             };
         }
-        let facts = &self.plan.nodes[&step.addr];
-        let ty = self.execution.provider.native_type(&facts.ty).ok_or_else(|| {
-            let name = self.execution.provider.name();
-            invalid(format!("provider `{name}` has no `{}` in this version", facts.ty))
+        // An object is deleted as what it is, which may not be what the blueprint wants now.
+        let name = match (&step.verb, self.state.resources.get(&step.addr)) {
+            (Verb::Delete { .. } | Verb::Resume, Some(resource)) => &resource.ty,
+            _ => &self.plan.nodes[&step.addr].ty,
+        };
+        let ty = self.execution.provider.native_type(name).ok_or_else(|| {
+            let provider = self.execution.provider.name();
+            invalid(format!("provider `{provider}` has no `{name}` in this version"))
         })?;
         let request = transition::request(self.state, step, ty, known, &self.execution.watch)
             .ok_or_else(|| {
@@ -346,7 +361,7 @@ impl<'a> Run<'a> {
     }
 
     fn begin(&mut self, number: u32, step: &Step, request: &Request) {
-        transition::begin(self.plan, self.state, step, request);
+        let before = transition::begin(&self.script, self.state, step, request);
         self.record(number, step, Phase::Begin, None);
         let started_ms = self.now_ms();
         let allowed_ms = call::allowed_ms(&step.verb, &self.plan.nodes[&step.addr].timeouts_s);
@@ -355,6 +370,7 @@ impl<'a> Run<'a> {
             started_ms,
             deadline_ms: started_ms + allowed_ms,
             attempt: 1,
+            before,
         };
         self.running.insert(number, running);
         let (addr, verb) = (step.addr.clone(), Work::from(&step.verb));
@@ -411,7 +427,7 @@ impl<'a> Run<'a> {
                 match transition::contract_broken(&answer.request, observed.as_ref()) {
                     Some(error) => self.fail(number, error),
                     None => {
-                        transition::end(self.plan, self.state, step, args, observed);
+                        transition::end(&self.script, self.state, step, args, observed);
                         self.record(number, step, Phase::End, None);
                         self.done(number, elapsed_ms);
                     }
@@ -431,7 +447,10 @@ impl<'a> Run<'a> {
         let now_ms = self.now_ms();
         let running = self.running.get_mut(&number).expect("it is under way");
         let left_ms = running.deadline_ms.saturating_sub(now_ms);
-        let pause_ms = call::pause_before_retry(&error, running.attempt);
+        // What an interrupted run had asked for may be under way still.
+        let ours = error.class == OpErrorClass::Conflict && running.before.was_open();
+        let busy = if ours { OpErrorClass::InUse } else { error.class.clone() };
+        let pause_ms = retry::pause_ms(&busy, running.attempt);
         let pause_ms = pause_ms.filter(|pause_ms| *pause_ms < left_ms);
         let Some(after_ms) = pause_ms.filter(|_| !self.is_stopping()) else {
             self.fail(number, error);
@@ -458,9 +477,9 @@ impl<'a> Run<'a> {
     fn fail(&mut self, number: u32, error: OpError) {
         let step = &self.plan.steps[number as usize];
         let verb = Work::from(&step.verb);
-        transition::failed(self.plan, self.state, step, &error);
+        let before = self.running.remove(&number).map(|running| running.before);
+        transition::failed(&self.script, self.state, step, &error, before.unwrap_or_default());
         self.record(number, step, Phase::Failed, Some(Failure::from(&error)));
-        self.running.remove(&number);
         for skipped in self.schedule.failed(number) {
             let addr = self.plan.steps[skipped as usize].addr.clone();
             let because = step.addr.clone();
@@ -509,9 +528,20 @@ impl<'a> Run<'a> {
 
     /// Lets what is under way finish although nothing can be written any more: the state that the
     /// caller writes aside should know as much as possible.
-    async fn drain(&mut self, calls: &mut Calls<'a>) {
-        while let Some((number, answer)) = calls.next().await {
-            self.take_in(number, answer, calls);
+    async fn drain(&mut self, calls: &mut Calls<'a>, aside: &mut Aside<'a>) {
+        while !calls.is_empty() {
+            match listen(calls, aside).await {
+                Heard::Answer(number, answer) => self.take_in(number, answer, calls),
+                Heard::Interrupt if self.interrupt() == Interrupt::Abandon => {
+                    self.abandon();
+                    return;
+                }
+                Heard::Interrupt => {
+                    self.interrupted(calls.len());
+                    aside.push(self.wish());
+                }
+                Heard::LeaseLost(_) => {}
+            }
         }
     }
 

@@ -4,7 +4,9 @@
 //! next plan finishes it with the same token, so that a request that was lost on the way and arrives
 //! late makes no second object.
 
+use crate::retry;
 use crate::state::{State, Status};
+use crate::world::World;
 use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{Connection, OpError, Provider};
 
@@ -22,6 +24,7 @@ pub async fn recover(
     state: &mut State,
     provider: &dyn Provider,
     connection: &dyn Connection,
+    world: &dyn World,
 ) -> Result<Recovered, OpError> {
     let mut recovered = Recovered::default();
     for (addr, resource) in &mut state.resources {
@@ -30,7 +33,7 @@ pub async fn recover(
             continue;
         };
         let Some(ty) = provider.native_type(&resource.ty) else { continue };
-        match connection.find(ty, &object.token).await? {
+        match retry::read(world, || connection.find(ty, &object.token)).await? {
             Some(found) if found.complete => {
                 recovered.adopted.push((addr.clone(), found.observed.remote_id.clone()));
                 object.observed = found.observed;

@@ -5,13 +5,62 @@
 
 use super::Watch;
 use super::call::{Request, What};
+use crate::diff::{Action, Change, Reason};
 use crate::plan::{NodeFacts, Plan, Step, Verb};
 use crate::refresh::prior;
 use crate::state::{Object, Resource, State, Status};
+use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{Accepted, Observed, OpError, OpErrorClass, Token};
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::Map;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// A plan, with what is looked up in it by address.
+pub(super) struct Script<'a> {
+    pub(super) plan: &'a Plan,
+    changes: BTreeMap<&'a Addr, &'a Change>,
+    /// The nodes of which the plan creates an object.
+    created: BTreeSet<&'a Addr>,
+}
+
+impl<'a> Script<'a> {
+    pub(super) fn of(plan: &'a Plan) -> Script<'a> {
+        let created = plan.steps.iter().filter(|step| matches!(step.verb, Verb::Create { .. }));
+        Script {
+            plan,
+            changes: plan.changes.iter().map(|change| (&change.addr, change)).collect(),
+            created: created.map(|step| &step.addr).collect(),
+        }
+    }
+
+    fn makes_new(&self, addr: &Addr) -> bool {
+        self.changes.get(addr).is_some_and(|change| {
+            change.action == Action::Create && change.reason != Reason::ReplaceOutstanding
+        })
+    }
+
+    /// Says whether the plan saw that the current object is not there any more.
+    fn saw_gone(&self, addr: &Addr) -> bool {
+        self.changes.get(addr).is_some_and(|change| change.action == Action::Create)
+    }
+}
+
+/// What a step found when it began, for when its failure takes the begin back.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    /// How the object stood.
+    status: Option<Status>,
+    /// The generation that a create put aside.
+    put_aside: Option<u64>,
+}
+
+impl Before {
+    /// Says whether an earlier run had begun to change the object and its end was not seen.
+    pub(super) fn was_open(self) -> bool {
+        matches!(self.status, Some(Status::Updating | Status::Deleting))
+    }
+}
 
 /// Builds the call of a step; `None` when the object that it speaks of is not in the state.
 pub(super) fn request(
@@ -41,7 +90,8 @@ pub(super) fn request(
         }
         (Verb::Update { .. }, Some(object)) => {
             let prior_args = object.args.clone();
-            (object.token.clone(), args, What::Update { prior: prior(addr, object), prior_args })
+            let what = What::Update { prior: prior(addr, object), prior_args };
+            (object.token.clone(), args, behind(object, what))
         }
         (Verb::Delete { fate, .. }, Some(object)) => {
             let what = What::Delete {
@@ -49,13 +99,21 @@ pub(super) fn request(
                 prior_args: object.args.clone(),
                 fate: *fate,
             };
-            (object.token.clone(), Map::new(), what)
+            (object.token.clone(), Map::new(), behind(object, what))
         }
         _ => return None,
     };
     let (watch, watched) = (watch.clone(), addr.clone());
     let watch = Arc::new(move |text: &str| watch(&watched, text));
     Some(Request { addr: addr.clone(), ty, token, args, what, watch })
+}
+
+/// A call on an object of which an earlier operation is open.
+fn behind(object: &Object, what: What) -> What {
+    match &object.accepted {
+        Some(accepted) => What::After { accepted: accepted.clone(), then: Box::new(what) },
+        None => what,
+    }
 }
 
 fn find(resource: &Resource, generation: u64) -> Option<&Object> {
@@ -68,9 +126,15 @@ fn find_mut(resource: &mut Resource, generation: u64) -> Option<&mut Object> {
     objects.into_iter().find(|object| object.generation == generation)
 }
 
-/// Before the call: what is about to be.
-pub(super) fn begin(plan: &Plan, state: &mut State, step: &Step, request: &Request) {
-    let facts = &plan.nodes[&step.addr];
+/// Before the call: what is about to be. Returns what was.
+pub(super) fn begin(
+    script: &Script<'_>,
+    state: &mut State,
+    step: &Step,
+    request: &Request,
+) -> Before {
+    let facts = &script.plan.nodes[&step.addr];
+    let mut before = Before::default();
     match &step.verb {
         Verb::Create { generation, .. } => {
             assert_eq!(*generation, state.next_generation(&step.addr), "a generation is used once");
@@ -79,7 +143,10 @@ pub(super) fn begin(plan: &Plan, state: &mut State, step: &Step, request: &Reque
             }
             let resource = state.resources.get_mut(&step.addr).expect("it was just put");
             resource.generation = *generation;
-            resource.deposed.extend(resource.current.take());
+            // What was seen to be gone needs no delete, so it is not put aside for one.
+            let old = resource.current.take().filter(|_| !script.saw_gone(&step.addr));
+            before.put_aside = old.as_ref().map(|old| old.generation);
+            resource.deposed.extend(old);
             resource.current = Some(Object {
                 token: request.token.clone(),
                 generation: *generation,
@@ -91,15 +158,21 @@ pub(super) fn begin(plan: &Plan, state: &mut State, step: &Step, request: &Reque
             });
             take_facts(resource, facts);
         }
-        Verb::Update { .. } => current(state, step).status = Status::Updating,
+        Verb::Update { .. } => {
+            let object = current(state, step);
+            before.status = Some(object.status);
+            object.status = Status::Updating;
+        }
         Verb::Resume => {}
         Verb::Delete { generation, .. } => {
             let resource = state.resources.get_mut(&step.addr).expect("it was just found");
             let object = find_mut(resource, *generation).expect("it was just found");
+            before.status = Some(object.status);
             object.status = Status::Deleting;
         }
         Verb::Forget | Verb::Record { .. } => unreachable!("these make no call"),
     }
+    before
 }
 
 fn new_resource(facts: &NodeFacts) -> Resource {
@@ -146,13 +219,13 @@ pub(super) fn accepted(state: &mut State, step: &Step, accepted: &Accepted) {
 
 /// The call ended well.
 pub(super) fn end(
-    plan: &Plan,
+    script: &Script<'_>,
     state: &mut State,
     step: &Step,
     args: Map,
     observed: Option<Observed>,
 ) {
-    let facts = &plan.nodes[&step.addr];
+    let facts = &script.plan.nodes[&step.addr];
     match &step.verb {
         Verb::Create { .. } | Verb::Resume | Verb::Update { .. } => {
             let object = current(state, step);
@@ -167,7 +240,7 @@ pub(super) fn end(
         }
         Verb::Delete { generation, .. } => {
             remove_object(state, step, *generation);
-            drop_if_empty(plan, state, step);
+            drop_if_empty(script, state, step);
         }
         Verb::Forget | Verb::Record { .. } => unreachable!("these make no call"),
     }
@@ -183,93 +256,112 @@ fn remove_object(state: &mut State, step: &Step, generation: u64) {
 
 /// An entry without objects goes, unless this plan creates one still: its generation must not be
 /// forgotten in between.
-fn drop_if_empty(plan: &Plan, state: &mut State, step: &Step) {
+fn drop_if_empty(script: &Script<'_>, state: &mut State, step: &Step) {
     let Some(resource) = state.resources.get(&step.addr) else { return };
-    let created = |other: &Step| {
-        other.addr == step.addr && matches!(other.verb, Verb::Create { .. } | Verb::Resume)
-    };
     let empty = resource.current.is_none() && resource.deposed.is_empty();
-    let replaced = matches!(step.verb, Verb::Delete { .. })
-        && plan
-            .changes
-            .iter()
-            .any(|c| c.addr == step.addr && c.action == crate::diff::Action::Replace)
-        && plan.steps.iter().any(created);
-    if empty && !replaced {
+    if empty && !script.created.contains(&step.addr) {
         state.remove(&step.addr);
     }
 }
 
 /// The call failed: what is believed then. A definite failure takes the begin back; an indefinite
 /// one leaves it open, for recovery to ask.
-pub(super) fn failed(plan: &Plan, state: &mut State, step: &Step, error: &OpError) {
+pub(super) fn failed(
+    script: &Script<'_>,
+    state: &mut State,
+    step: &Step,
+    error: &OpError,
+    before: Before,
+) {
+    if error.class == OpErrorClass::Unknown {
+        return;
+    }
     let Some(resource) = state.resources.get_mut(&step.addr) else { return };
-    match (&step.verb, &error.class) {
-        (_, OpErrorClass::Unknown) => {}
-        (Verb::Create { generation, .. }, class) => {
+    match &step.verb {
+        Verb::Create { generation, .. } => {
             let begun = resource.current.as_mut().filter(|o| o.generation == *generation);
             let Some(object) = begun else { return };
-            match class {
-                OpErrorClass::Partial(observed) => {
-                    object.observed = (**observed).clone();
-                    object.status = Status::Tainted;
-                    object.accepted = None;
-                }
-                // Accepted and then failed: something of it may be there.
-                _ if object.accepted.is_some() => {
-                    object.status = Status::Tainted;
-                    object.accepted = None;
-                }
-                _ => {
-                    resource.current = take_back(resource);
-                    drop_if_new(plan, state, step);
-                }
+            if !create_failed(object, &error.class) {
+                resource.current = take_back(resource, before);
+                drop_if_new(script, state, step);
             }
         }
-        (Verb::Resume, OpErrorClass::Partial(observed)) => {
+        Verb::Resume => {
             if let Some(object) = &mut resource.current {
-                object.observed = (**observed).clone();
-                object.status = Status::Tainted;
+                resume_failed(object, &error.class);
             }
         }
-        (Verb::Update { .. }, OpErrorClass::Partial(observed)) => {
-            if let Some(object) = &mut resource.current {
-                object.observed = (**observed).clone();
-            }
-        }
-        (Verb::Update { .. }, _) => {
+        Verb::Update { .. } => {
             let updating = resource.current.as_mut().filter(|o| o.status == Status::Updating);
-            if let Some(object) = updating {
-                object.status = Status::Ready;
-                object.accepted = None;
+            let Some(object) = updating else { return };
+            match &error.class {
+                OpErrorClass::Partial(observed) => object.observed = (**observed).clone(),
+                // Accepted and then failed: nobody knows how much of it was done.
+                _ if object.accepted.is_some() => {}
+                _ => object.status = before.status.unwrap_or(object.status),
             }
+            object.accepted = None;
         }
-        (Verb::Delete { generation, .. }, _) => {
+        Verb::Delete { generation, .. } => {
             if let Some(object) = find_mut(resource, *generation) {
-                object.status = Status::Ready;
+                object.status = before.status.unwrap_or(object.status);
                 object.accepted = None;
             }
         }
-        (Verb::Resume | Verb::Forget | Verb::Record { .. }, _) => {}
+        Verb::Forget | Verb::Record { .. } => {}
     }
 }
 
-/// After a create that made nothing, the object that it was to replace counts again.
-fn take_back(resource: &mut Resource) -> Option<Object> {
-    let newest = resource.deposed.iter().max_by_key(|object| object.generation)?.generation;
-    let replaced = resource.create_first && resource.deposed.iter().any(|o| o.generation == newest);
-    if !replaced {
-        return None;
+/// What a failed create leaves; `false` when it is nothing.
+fn create_failed(object: &mut Object, class: &OpErrorClass) -> bool {
+    match class {
+        OpErrorClass::Partial(observed) => taint(object, Some(observed)),
+        _ if object.accepted.is_none() => return false,
+        // It was the question that failed, and what was asked about goes on.
+        OpErrorClass::Throttled { .. } | OpErrorClass::Denied { .. } | OpErrorClass::InUse => {}
+        OpErrorClass::NotFound => object.accepted = None,
+        // Accepted and then failed: something of it may be there.
+        OpErrorClass::NoCapacity
+        | OpErrorClass::Quota
+        | OpErrorClass::Invalid
+        | OpErrorClass::Conflict
+        | OpErrorClass::Unknown => taint(object, None),
     }
-    let at = resource.deposed.iter().position(|object| object.generation == newest)?;
+    true
+}
+
+/// An interrupted create that cannot be finished under its token is tainted, so that the next plan
+/// makes a new one; for a passing reason it stays open.
+fn resume_failed(object: &mut Object, class: &OpErrorClass) {
+    match class {
+        OpErrorClass::Partial(observed) => taint(object, Some(observed)),
+        OpErrorClass::Conflict => taint(object, None),
+        _ if object.accepted.is_some() => {
+            create_failed(object, class);
+        }
+        _ => {}
+    }
+}
+
+fn taint(object: &mut Object, observed: Option<&Observed>) {
+    if let Some(observed) = observed {
+        object.observed = observed.clone();
+    }
+    object.status = Status::Tainted;
+    object.accepted = None;
+}
+
+/// After a create that made nothing, the object that it put aside counts again.
+fn take_back(resource: &mut Resource, before: Before) -> Option<Object> {
+    let put_aside = before.put_aside?;
+    let at = resource.deposed.iter().position(|object| object.generation == put_aside)?;
     Some(resource.deposed.remove(at))
 }
 
-fn drop_if_new(plan: &Plan, state: &mut State, step: &Step) {
+fn drop_if_new(script: &Script<'_>, state: &mut State, step: &Step) {
     let Some(resource) = state.resources.get(&step.addr) else { return };
-    let change = plan.changes.iter().find(|change| change.addr == step.addr);
-    let new = change.is_some_and(|change| change.action == crate::diff::Action::Create);
-    if new && resource.current.is_none() && resource.deposed.is_empty() {
+    let empty = resource.current.is_none() && resource.deposed.is_empty();
+    if empty && script.makes_new(&step.addr) {
         state.remove(&step.addr);
     }
 }
@@ -293,12 +385,18 @@ pub(super) fn settle_without_call(plan: &Plan, state: &mut State, step: &Step) {
     }
 }
 
-/// What a provider answered against its own schema, as an error that names the provider.
+/// What a provider answered against its own schema, as an error that names the provider. What was
+/// made all the same is not forgotten: with a name it is tainted, without one it stays open.
 pub(super) fn contract_broken(request: &Request, observed: Option<&Observed>) -> Option<OpError> {
+    let made = observed.filter(|observed| !observed.remote_id.is_empty());
     let broken = |message: String| {
         let provider = request.ty.name.split('.').next().unwrap_or_default();
         let message = format!("provider `{provider}` broke its contract: {message}");
-        Some(OpError::new(OpErrorClass::Invalid, message))
+        let class = match made {
+            Some(observed) => OpErrorClass::Partial(Box::new(observed.clone())),
+            None => OpErrorClass::Unknown,
+        };
+        Some(OpError::new(class, message))
     };
     match observed {
         None if request.deletes() => None,

@@ -1,7 +1,8 @@
 //! `dsenv plan`: shows what apply would do, and keeps it for later.
 
-use super::setting::{Setting, addresses};
 use super::Exit;
+use super::setting::{Setting, addresses};
+
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{Mode, Wishes};
 use crate::drive::{Options, Planned, Problem};

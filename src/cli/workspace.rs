@@ -114,7 +114,10 @@ pub(super) async fn logs(setting: &Setting, typed: &LogsTyped) -> Result<Exit, P
         show_log(name, &text, several);
         offsets.push(end);
     }
-    while typed.follow {
+    if !typed.follow {
+        return Ok(Exit::Done);
+    }
+    loop {
         setting.site.world.sleep(LOG_POLL_MS).await;
         for ((name, path), offset) in logs.iter().zip(&mut offsets) {
             let (text, end) = read_from(path, *offset);
@@ -122,7 +125,6 @@ pub(super) async fn logs(setting: &Setting, typed: &LogsTyped) -> Result<Exit, P
             show_log(name, &text, several);
         }
     }
-    Ok(Exit::Done)
 }
 
 fn show_log(name: &str, text: &str, several: bool) {

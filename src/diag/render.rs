@@ -4,7 +4,7 @@
 //! places that explain it, then help. Only the lines shown are handed to annotate-snippets, so the
 //! cost of a diagnostic does not grow with the file.
 
-use super::{Code, Diagnostic, Findings, Severity, Source, Span};
+use super::{Diagnostic, Findings, Severity, Source, Span};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
@@ -73,10 +73,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, source: &'a Source) -> Group<'a> {
     match diagnostic.span {
         Some(span) => group = group.elements(snippets(diagnostic, span, source)),
         None => {
-            // From here on codes are about state, plans and calls, and not about the blueprint.
-            if diagnostic.code < Code::E0801 {
-                group = group.element(annotate_snippets::Origin::path(source.name()));
-            }
+            // What has no place has no file to open either: the message names what it is about.
             group = group.element(Level::NOTE.no_name().message(diagnostic.message.as_str()));
         }
     }
@@ -251,11 +248,11 @@ mod tests {
             "",
             Diagnostic::error(Code::E0001, "it has 20 MiB"),
             expect![[r#"
-            error[E0001]: file too large
-            --> dsenv.yaml
-             = it has 20 MiB
+                error[E0001]: file too large
+                 |
+                 = it has 20 MiB
 
-        "#]],
+            "#]],
         );
         check(
             "",

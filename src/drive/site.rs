@@ -13,6 +13,7 @@ use crate::lower::Native;
 use crate::plan::{self, BoundTo, Plan};
 use crate::refresh::{self, Refreshed};
 use crate::registry::Registry;
+use crate::retry;
 use crate::state::lease::Lease;
 use crate::state::{self, Binding, State};
 use crate::store::{Finished, Loaded, Start, Store};
@@ -20,10 +21,13 @@ use crate::vault::Identity;
 use crate::world::{DiskErrorKind, World};
 use crate::yaml;
 use dsenv_sdk::provider::{Connection, OpError, Owned, Owner, Setup};
-use dsenv_sdk::{Addr, Provider};
+use dsenv_sdk::value::Map;
+use dsenv_sdk::{Addr, Provider, Term};
+use futures::future::{Either, select};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -236,10 +240,11 @@ impl Site {
             );
         }
         let connection = self.connect(&compiled.front, &store, &loaded).await?;
-        let binding = verify(&compiled.front, &loaded.state, &*connection).await?;
+        let world = &*self.world;
+        let binding = verify(&compiled.front, &loaded.state, &*connection, world).await?;
         let provider = &*compiled.front.provider;
-        let recovered = recover(&mut loaded.state, provider, &*connection).await?;
-        let refreshed = look(&loaded.state, provider, &*connection, options).await?;
+        let recovered = recover(&mut loaded.state, provider, &*connection, world).await?;
+        let refreshed = look(&loaded.state, provider, &*connection, world, options).await?;
         plan_for(compiled, &loaded.state, &refreshed, Some(binding), options, recovered)
     }
 
@@ -256,17 +261,20 @@ impl Site {
             refuse_unpinned(&compiled, &self.lock(&compiled.front.resolved.blueprint)?)?;
         }
         let mut sitting = self.sit(&compiled.front, command, options, talk.events).await?;
-        let compiled = self.pin(compiled, &sitting, options, talk.events, &talk.watch).await?;
+        let lease = sitting.lease.clone();
+        let pinned = self.pin(compiled, &sitting, options, talk.events, &talk.watch);
+        let compiled = beside(&lease, pinned).await?;
         let provider = compiled.front.provider.clone();
-        let refreshed =
-            look(&sitting.loaded.state, &*provider, &*sitting.connection, options).await?;
+        let (state, connection) = (&sitting.loaded.state, &*sitting.connection);
+        let looking = look(state, &*provider, connection, &*self.world, options);
+        let refreshed = beside(&lease, looking).await?;
         let recovered = sitting.recovered.clone();
         let binding = Some(sitting.binding.clone());
         let state = &sitting.loaded.state;
         let planned = plan_for(&compiled, state, &refreshed, binding, options, recovered)?;
-        let ended = self.obey(&mut sitting, planned, options, command, talk).await;
-        sitting.lease.release().map_err(crate::store::StoreError::from)?;
-        ended
+        // The lock is given back when the sitting ends. Failing to is no failure of the apply: the
+        // next holder sees that this process is gone.
+        self.obey(&mut sitting, planned, options, command, talk).await
     }
 
     /// Obeys a plan that was made before, if nothing has changed since.
@@ -287,12 +295,14 @@ impl Site {
         if serial != plan.bound.serial {
             return Err(Problem::refused(stale(&plan, serial)));
         }
+        if plan.bound.binding.as_ref().is_some_and(|bound| *bound != sitting.binding) {
+            let message = "the plan was made for another account or region than the credentials'";
+            return Err(Problem::refused(Diagnostic::error(Code::E0813, message)));
+        }
         let verdicts =
             guard::judge(&plan, &sitting.loaded.state, &*front.provider, &options.allowed);
         let planned = Planned { plan, verdicts, recovered: sitting.recovered.clone() };
-        let ended = self.obey(&mut sitting, planned, options, "apply", talk).await;
-        sitting.lease.release().map_err(crate::store::StoreError::from)?;
-        ended
+        self.obey(&mut sitting, planned, options, "apply", talk).await
     }
 
     /// Takes the lock, writes what an interrupted run left, connects and verifies the account.
@@ -313,10 +323,13 @@ impl Site {
             events(Event::Recovering { operation, command });
         }
         let mut loaded = store.establish(&lease, &identity)?;
-        let connection = self.connect(front, &store, &loaded).await?;
-        let binding = verify(front, &loaded.state, &*connection).await?;
+        let connection = beside(&lease, self.connect(front, &store, &loaded)).await?;
+        let world = &*self.world;
+        let verified = verify(front, &loaded.state, &*connection, world);
+        let binding = beside(&lease, verified).await?;
         let known = loaded.state.clone();
-        let recovered = recover(&mut loaded.state, &*front.provider, &*connection).await?;
+        let found = recover(&mut loaded.state, &*front.provider, &*connection, world);
+        let recovered = beside(&lease, found).await?;
         for (addr, remote_id) in &recovered.adopted {
             events(Event::Adopted { addr: addr.clone(), remote_id: remote_id.clone() });
         }
@@ -367,7 +380,9 @@ impl Site {
         command: &str,
         talk: Talk<'_>,
     ) -> Result<Ended, Problem> {
-        let nothing = planned.plan.is_empty() && sitting.known == sitting.loaded.state;
+        let nothing = planned.plan.is_empty()
+            && sitting.known == sitting.loaded.state
+            && known_outputs(&planned.plan) == sitting.known.outputs;
         if nothing && options.wishes.mode != Mode::Destroy {
             return Ok(Ended::Nothing(planned));
         }
@@ -472,7 +487,8 @@ impl Site {
             let doing = doing.to_owned();
             move |source| Problem::Provider { doing, source }
         };
-        let left = connection.inventory().await.map_err(failed("listing what is left"))?;
+        let listed = retry::read(&*self.world, || connection.inventory()).await;
+        let left = listed.map_err(failed("listing what is left"))?;
         if left.is_empty() {
             let closed = connection.close_environment().await;
             closed.map_err(failed("ending what the provider keeps for itself"))?;
@@ -505,12 +521,30 @@ impl Sitting {
     }
 }
 
+/// Does something that may take minutes while the lock is kept; ends early when it is lost.
+async fn beside<T>(
+    lease: &Lease,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    match select(pin!(work), pin!(lease.keep())).await {
+        Either::Left((done, _)) => done,
+        Either::Right((lost, _)) => Err(crate::store::StoreError::from(lost).into()),
+    }
+}
+
+/// The outputs that are known without a step: what the state would hold after an empty plan.
+fn known_outputs(plan: &Plan) -> Map {
+    let known = |(name, term): (&String, &Term)| Some((name.clone(), term.known()?.clone()));
+    plan.outputs.iter().filter_map(known).collect()
+}
+
 async fn recover(
     state: &mut State,
     provider: &dyn Provider,
     connection: &dyn Connection,
+    world: &dyn World,
 ) -> Result<Recovered, Problem> {
-    let found = apply::recover(state, provider, connection).await;
+    let found = apply::recover(state, provider, connection, world).await;
     let doing = "finding what an interrupted run made".to_owned();
     found.map_err(|source| Problem::Provider { doing, source })
 }
@@ -519,12 +553,13 @@ async fn look(
     state: &State,
     provider: &dyn Provider,
     connection: &dyn Connection,
+    world: &dyn World,
     options: &Options,
 ) -> Result<Refreshed, Problem> {
     if !options.refresh {
         return Ok(Refreshed::unread());
     }
-    let seen = refresh::refresh(state, provider, connection).await;
+    let seen = refresh::refresh(state, provider, connection, world).await;
     let doing = "looking at what is there".to_owned();
     seen.map_err(|source| Problem::Provider { doing, source })
 }
@@ -534,10 +569,11 @@ async fn verify(
     front: &Front,
     state: &State,
     connection: &dyn Connection,
+    world: &dyn World,
 ) -> Result<Binding, Problem> {
     let failed =
         |source: OpError| Problem::Provider { doing: "asking for the account".to_owned(), source };
-    let identity = connection.identity().await.map_err(failed)?;
+    let identity = retry::read(world, || connection.identity()).await.map_err(failed)?;
     let found = Binding {
         provider: front.provider.name().to_owned(),
         account: identity.account,
@@ -603,11 +639,12 @@ fn plan_for(
         delete_data: &options.allowed.delete_data,
         forgotten: &resolved.forgotten,
         record: options.refresh,
+        mode: options.wishes.mode,
     };
     let (steps, nodes) = plan::build(&mut changes, &sources);
     let not_locked = native.wants.iter().map(|(want, _)| want.pin.to_string());
     let holes = changes.iter().flat_map(|change| change.after.values());
-    let unlocked = holes.clone().any(dsenv_sdk::Term::is_unlocked);
+    let unlocked = holes.clone().any(Term::is_unlocked);
     let plan = Plan {
         bound: BoundTo {
             tool_version: TOOL_VERSION.to_owned(),
@@ -625,7 +662,10 @@ fn plan_for(
         scope: resolved.scope.clone(),
         arguments: native.arguments.clone(),
         outputs,
-        protect: if destroys { Default::default() } else { native.protect.clone() },
+        protect: match options.wishes.mode {
+            Mode::Apply => native.protect.difference(&state.protected).cloned().collect(),
+            Mode::Destroy | Mode::RefreshOnly => Default::default(),
+        },
         not_locked: if unlocked { not_locked.collect() } else { Vec::new() },
     };
     let verdicts = guard::judge(&plan, state, &**provider, &options.allowed);
@@ -697,7 +737,9 @@ fn refuse_stale(plan: &Plan, front: &Front, state: &State) -> Result<(), Problem
             format!("dsenv {} made the plan, and this is dsenv {TOOL_VERSION}", bound.tool_version);
         return Err(Problem::refused(Diagnostic::error(Code::E0807, message)));
     }
-    if bound.lineage != state.lineage || bound.serial != state.serial {
+    // A first plan knows no lineage; an apply that was refused may have given one since.
+    let same = bound.lineage == state.lineage || bound.lineage.is_empty() && state.serial == 0;
+    if !same || bound.serial != state.serial {
         return Err(Problem::refused(stale(plan, state.serial)));
     }
     if bound.blueprint_digest != front.digest {

@@ -6,11 +6,14 @@
 //!
 //! ## Order
 //! - What is created or changed comes after what it needs.
-//! - A delete comes after the deletes and changes of what needed it.
+//! - A delete comes after the deletes of what needed it, and after the changes that let go of it
+//!   unless those themselves need something that is replaced delete-first behind it.
 //! - Delete-first replacement deletes upwards and creates downwards: del C, del B, del A, create A, B, C.
-//! - Create-first replacement deletes the old object after everything that takes the new one.
-//! - A resource that is replaced create-first makes what it needs create-first too: otherwise the old
-//!   dependency would have to go while the old dependant still stands on it.
+//! - Create-first replacement deletes the old object after everything that stood on it has let go.
+//! - A resource that is replaced create-first makes all that it needs create-first too: otherwise the
+//!   old dependency would have to go while the old dependant still stands on it.
+//! - A node whose native type changes is replaced delete-first, and so is whatever is replaced with
+//!   it: the state keeps one type a node, and the old object must be deleted as what it is.
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -65,7 +68,7 @@ pub struct Plan {
     pub arguments: BTreeMap<Addr, BTreeMap<String, Term>>,
     /// The blueprint's outputs, with holes.
     pub outputs: BTreeMap<String, Term>,
-    /// Resources that become protected.
+    /// Resources that become protected and are not yet.
     pub protect: BTreeSet<Addr>,
     /// Names of pins that the lock lacks. Such a plan is shown and not applied.
     pub not_locked: Vec<String>,
@@ -137,7 +140,7 @@ pub enum Verb {
 impl Plan {
     /// Says whether applying it would do nothing at all, not even to the state.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
+        self.steps.is_empty() && self.protect.is_empty()
     }
 
     /// Says whether it changes something outside of the state.

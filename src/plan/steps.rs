@@ -1,7 +1,7 @@
 //! Changes become steps with edges. The rules stand at the head of [`super`].
 
 use super::{NodeFacts, Step, Verb};
-use crate::diff::{Action, Change};
+use crate::diff::{Action, Change, Mode, Reason};
 use crate::lower::Native;
 use crate::state::{Resource, State};
 use dsenv_sdk::Addr;
@@ -30,10 +30,22 @@ pub struct Sources<'a> {
     pub forgotten: &'a [Addr],
     /// Whether the state takes over what refresh saw.
     pub record: bool,
+    /// What kind of plan it is.
+    pub mode: Mode,
 }
 
-/// Builds the steps, and the facts of every node that they touch. Settles the order of each
-/// replacement in `changes` on the way.
+impl Sources<'_> {
+    /// Says whether a node's object is of another type than the blueprint wants.
+    fn is_retyped(&self, addr: &Addr) -> bool {
+        let prior = self.state.resources.get(addr);
+        let node = self.native.nodes.get(addr);
+        prior.zip(node).is_some_and(|(prior, node)| prior.ty != node.ty.name)
+    }
+}
+
+/// Builds the steps, and the facts of every node that they touch. Settles in `changes` on the way
+/// what follows from more than one node: the order of each replacement, what is forgotten instead of
+/// deleted, and which old objects are deleted although nothing else is done.
 pub fn build(
     changes: &mut [Change],
     sources: &Sources<'_>,
@@ -42,8 +54,10 @@ pub fn build(
     let mut steps = Vec::new();
     let mut nodes = BTreeMap::new();
     let mut steps_of: BTreeMap<Addr, StepsOf> = BTreeMap::new();
-    for change in changes.iter() {
+    for change in changes.iter_mut() {
         let facts = facts(change, sources);
+        settle_action(change, facts.as_ref(), sources);
+        let change = &*change;
         let mut made = StepsOf::default();
         for verb in verbs(change, facts.as_ref(), sources) {
             let number = u32::try_from(steps.len()).expect("a plan has less than 2^32 steps");
@@ -69,18 +83,44 @@ pub fn build(
 }
 
 /// Replacement order, made to agree: what a create-first replacement needs is create-first too.
-/// The changes of the blueprint's nodes stand in the order of the graph, so one pass from the end
-/// reaches everything.
+/// The changes of the blueprint's nodes stand in the order of the graph, so one pass each way
+/// reaches everything. The first says what must be delete-first; what stands on that is too, so the
+/// second never meets it.
 fn settle_orders(changes: &mut [Change], sources: &Sources<'_>) {
+    let mut delete_first: BTreeSet<Addr> = BTreeSet::new();
+    for change in changes.iter_mut() {
+        let Some(node) = sources.native.nodes.get(&change.addr) else { continue };
+        let on_one = node.depends_on.iter().any(|needed| delete_first.contains(needed));
+        if sources.is_retyped(&change.addr) || on_one {
+            change.order = ReplaceOrder::DeleteFirst;
+            delete_first.insert(change.addr.clone());
+        }
+    }
     let mut create_first: BTreeSet<Addr> = BTreeSet::new();
     for change in changes.iter_mut().rev() {
         let Some(node) = sources.native.nodes.get(&change.addr) else { continue };
-        if create_first.contains(&change.addr) {
+        if create_first.contains(&change.addr) && !delete_first.contains(&change.addr) {
             change.order = ReplaceOrder::CreateFirst;
         }
-        if change.action == Action::Replace && change.order == ReplaceOrder::CreateFirst {
+        // What is not replaced itself passes it on: it stands between the two in the order too.
+        let marked = create_first.contains(&change.addr);
+        let replaced = change.action == Action::Replace;
+        if change.order == ReplaceOrder::CreateFirst && (replaced || marked) {
             create_first.extend(node.depends_on.iter().cloned());
         }
+    }
+}
+
+fn settle_action(change: &mut Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) {
+    let prior = sources.state.resources.get(&change.addr);
+    if change.action == Action::Delete && fate(change, facts, sources).is_none() {
+        change.action = Action::Forget;
+    }
+    let left = change.reason == Reason::LeftOut || sources.mode == Mode::RefreshOnly;
+    let deposed = prior.is_some_and(|prior| !prior.deposed.is_empty());
+    if change.action == Action::NoOp && deposed && !left {
+        change.action = Action::Delete;
+        change.reason = Reason::Deposed;
     }
 }
 
@@ -112,12 +152,10 @@ fn facts(change: &Change, sources: &Sources<'_>) -> Option<NodeFacts> {
 fn verbs(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> Vec<Verb> {
     let prior = sources.state.resources.get(&change.addr);
     let generation = sources.state.next_generation(&change.addr);
-    let fate = fate(change, prior, sources);
+    // Only a whole node is forgotten. The old object of a replacement goes, as the guard has asked.
+    let fate = fate(change, facts, sources).unwrap_or(DataFate::Delete);
     let current = prior.and_then(|prior| prior.current.as_ref()).map(|object| object.generation);
-    let delete = |generation| match fate {
-        Some(fate) => Verb::Delete { generation, fate },
-        None => Verb::Forget,
-    };
+    let delete = |generation| Verb::Delete { generation, fate };
     let args = change.after.clone();
     let mut verbs = match change.action {
         Action::Create => vec![Verb::Create { generation, args }],
@@ -125,16 +163,17 @@ fn verbs(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> V
         Action::Resume => vec![Verb::Resume],
         Action::Replace => {
             let old = current.expect("what is replaced is there");
-            vec![
-                Verb::Delete { generation: old, fate: fate.unwrap_or(DataFate::Delete) },
-                Verb::Create { generation, args },
-            ]
+            vec![delete(old), Verb::Create { generation, args }]
         }
-        Action::Delete => current.map(delete).into_iter().collect(),
+        Action::Delete if change.reason != Reason::Deposed => {
+            current.map(delete).into_iter().collect()
+        }
         Action::Forget => return vec![Verb::Forget],
-        Action::NoOp => record(change, facts, prior, sources).into_iter().collect(),
+        Action::Delete | Action::NoOp => {
+            record(change, facts, prior, sources).into_iter().collect()
+        }
     };
-    if change.reason != crate::diff::Reason::LeftOut {
+    if change.reason != Reason::LeftOut && sources.mode != Mode::RefreshOnly {
         let deposed = prior.into_iter().flat_map(|prior| &prior.deposed);
         verbs.extend(deposed.map(|object| delete(object.generation)));
     }
@@ -143,14 +182,14 @@ fn verbs(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> V
 
 /// What becomes of the data; `None` keeps the object and forgets it. Whether that is allowed at all
 /// is for [`crate::guard`] to say.
-fn fate(change: &Change, prior: Option<&Resource>, sources: &Sources<'_>) -> Option<DataFate> {
+fn fate(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> Option<DataFate> {
     if sources.forgotten.iter().any(|addr| addr.covers(&change.addr)) {
         return None;
     }
     if sources.delete_data.iter().any(|addr| addr.covers(&change.addr)) {
         return Some(DataFate::Delete);
     }
-    match prior.map(|prior| prior.on_destroy) {
+    match facts.map(|facts| facts.on_destroy) {
         Some(OnDestroy::Snapshot) => Some(DataFate::Snapshot),
         Some(OnDestroy::Retain) => None,
         Some(OnDestroy::Delete | OnDestroy::Refuse) | None => Some(DataFate::Delete),
@@ -164,7 +203,7 @@ fn record(
     prior: Option<&Resource>,
     sources: &Sources<'_>,
 ) -> Option<Verb> {
-    let prior = prior.filter(|_| change.reason != crate::diff::Reason::LeftOut)?;
+    let prior = prior.filter(|_| change.reason != Reason::LeftOut)?;
     let object = prior.current.as_ref()?;
     let seen = change.observed.as_ref().filter(|seen| sources.record && **seen != object.observed);
     let facts_changed = facts.is_some_and(|facts| {
@@ -174,58 +213,98 @@ fn record(
     (seen.is_some() || facts_changed).then(|| Verb::Record { observed: seen.cloned() })
 }
 
+/// A delete that should come after a change.
+struct Wish {
+    delete: u32,
+    change: u32,
+}
+
+/// Orders the steps.
+///
+/// What must be goes in first, and has no cycle: creation follows the new graph, deletion the old
+/// one backwards, and [`settle_orders`] has made the two halves of replacements agree. That a delete
+/// comes after whatever stood on the object has let go is wished for; a delete-first replacement
+/// may make it impossible, since what lets go can itself need the new object.
 fn link(
     changes: &[Change],
     sources: &Sources<'_>,
     steps_of: &BTreeMap<Addr, StepsOf>,
     steps: &mut [Step],
 ) {
-    let orders: BTreeMap<&Addr, (Action, ReplaceOrder)> =
-        changes.iter().map(|change| (&change.addr, (change.action, change.order))).collect();
-    let replaced = |addr: &Addr, order| {
-        orders.get(addr).is_some_and(|found| *found == (Action::Replace, order))
-    };
+    let changes: BTreeMap<&Addr, &Change> =
+        changes.iter().map(|change| (&change.addr, change)).collect();
+    let mut wishes = Vec::new();
+    let mut halves = Vec::new();
     for (addr, made) in steps_of {
-        let needs_now = sources.native.nodes.get(addr).map(|node| &node.depends_on);
-        let prior = sources.state.resources.get(addr);
-        // What is made comes after what it needs.
-        for needed in needs_now.into_iter().flatten() {
-            let ready = steps_of.get(needed).and_then(|made| made.ready);
-            if let (Some(mine), Some(ready)) = (made.ready, ready) {
-                steps[mine as usize].after.push(ready);
-            }
-            // The old object of what it needs goes after everything that takes the new one.
-            if let Some(mine) = made.ready
-                && replaced(needed, ReplaceOrder::CreateFirst)
-            {
-                push_after(steps, &steps_of[needed].gone, mine);
-            }
-        }
-        // The two halves of a replacement.
+        let Change { action, order, .. } = changes[addr];
+        let anew = matches!(action, Action::Replace | Action::Create);
+        let deletes_first = anew && *order == ReplaceOrder::DeleteFirst && !made.gone.is_empty();
         if let Some(ready) = made.ready {
-            if replaced(addr, ReplaceOrder::DeleteFirst) {
-                let gone = made.gone.clone();
-                steps[ready as usize].after.extend(gone);
-            } else {
+            let node = sources.native.nodes.get(addr);
+            let needed = node.into_iter().flat_map(|node| &node.depends_on);
+            let before = needed.filter_map(|needed| steps_of.get(needed)?.ready);
+            steps[ready as usize].after.extend(before);
+            if deletes_first {
+                steps[ready as usize].after.extend(&made.gone);
+                halves.push(ready);
+            } else if *action == Action::Replace {
                 push_after(steps, &made.gone, ready);
+            } else {
+                wishes
+                    .extend(made.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
             }
         }
-        // What it needed goes after it: after its own delete, or after the change that lets go.
+        let prior = sources.state.resources.get(addr);
         for needed in prior.into_iter().flat_map(|prior| &prior.depends_on) {
             let Some(other) = steps_of.get(needed) else { continue };
             for gone in &made.gone {
                 push_after(steps, &other.gone, *gone);
             }
-            let holds_on = needs_now.is_some_and(|needs| needs.contains(needed));
-            let waits_for_it = holds_on && !replaced(needed, ReplaceOrder::CreateFirst);
-            if let (Some(ready), false) = (made.ready, waits_for_it) {
-                let lets_go = !replaced(addr, ReplaceOrder::DeleteFirst) || made.gone.is_empty();
-                if lets_go {
-                    push_after(steps, &other.gone, ready);
-                }
+            // Its own delete has let go already.
+            if let Some(ready) = made.ready.filter(|_| !deletes_first) {
+                wishes.extend(
+                    other.gone.iter().map(|delete| Wish { delete: *delete, change: ready }),
+                );
             }
         }
     }
+    grant(wishes, &halves, steps);
+}
+
+/// Grants every wish that makes no cycle. Without delete-first halves none can: nothing that is
+/// created waits for a delete then.
+fn grant(wishes: Vec<Wish>, halves: &[u32], steps: &mut [Step]) {
+    let mut before: Vec<Vec<u32>> = steps.iter().map(|step| step.after.clone()).collect();
+    for wish in &wishes {
+        before[wish.delete as usize].push(wish.change);
+    }
+    let mut in_question = vec![false; steps.len()];
+    let mut open = halves.to_vec();
+    while let Some(step) = open.pop() {
+        if !std::mem::replace(&mut in_question[step as usize], true) {
+            open.extend(&before[step as usize]);
+        }
+    }
+    for Wish { delete, change } in wishes {
+        if !in_question[delete as usize] || !comes_after(steps, change, delete) {
+            steps[delete as usize].after.push(change);
+        }
+    }
+}
+
+/// Says whether one step waits for another, over others or at once.
+fn comes_after(steps: &[Step], late: u32, early: u32) -> bool {
+    let mut seen = vec![false; steps.len()];
+    let mut open = vec![late];
+    while let Some(step) = open.pop() {
+        if step == early {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[step as usize], true) {
+            open.extend(&steps[step as usize].after);
+        }
+    }
+    false
 }
 
 /// Makes each of these steps wait for one other.

@@ -1,10 +1,10 @@
-use crate::event::Work;
 use super::outcome::{Failure, Outcome};
 use super::outputs::Secrets;
 use super::{Detail, Style};
 use crate::diag::render::Color;
 use crate::diag::{Code, Source, Span};
 use crate::diff::{Action, Mode, Reason};
+use crate::event::Work;
 use crate::plan::fixture::{addr, change, create, drift, map, plan, same, terms};
 use crate::plan::{Plan, Verb};
 use crate::state::{Object, Resource, State, Status};
@@ -90,14 +90,14 @@ fn the_most_dangerous_comes_first() {
         expect![[r#"
             workbench in dev on local, account ada, region build7
 
-            -/+ features (database): replaced, the old one is deleted first, because `version` differs
+            -/+ features (database): replace, deleting the old one first, because `version` differs
                 ! the data of the old one is deleted
                   password: (secret) -> (another secret)
                   version: "17" -> "18"
-              - old_lake (bucket): deleted, because its block is gone
+              - old_lake (bucket): delete, because its block is gone
                 ! its data is deleted with it
-              - worker (machine): deleted, because its block is gone
-              ~ notebook (machine): changed, because `environment`, `services` and `software` differ
+              - worker (machine): delete, because its block is gone
+              ~ notebook (machine): change, because `environment`, `services` and `software` differ
                   + environment.FEATURES_URL: (known after apply)
                   - environment.OLD: "1"
                   environment.TOKEN: (secret) -> (known after apply)
@@ -107,12 +107,12 @@ fn the_most_dangerous_comes_first() {
                     -> "...p=0.0.0.0 --port=9999 --no-browser --ServerApp.root_dir=/srv" (75 characters)
                   + software.lock: (not locked)
                   + software.packages: "polars"
-                + grant["lake"] (local.grant): created
+                + grant["lake"] (local.grant): create
                     on: (known after apply)
                     right: "read_write"
-              ~ web (machine): changed, because `port` changed outside of dsenv
+              ~ web (machine): change, because `port` changed outside of dsenv
                   drift: port: 80 -> 81; the blueprint wins
-              + net (network): created
+              + net (network): create
                   cidr: "10.20.0.0/16"
 
             Not locked yet: python/notebook. `dsenv apply` pins it first.
@@ -130,15 +130,15 @@ fn sixty_columns_are_enough() {
         expect![[r#"
             workbench in dev on local, account ada, region build7
 
-            -/+ features (database): replaced, the old one is deleted
+            -/+ features (database): replace, deleting the old one
                   first, because `version` differs
                 ! the data of the old one is deleted
                   password: (secret) -> (another secret)
                   version: "17" -> "18"
-              - old_lake (bucket): deleted, because its block is gone
+              - old_lake (bucket): delete, because its block is gone
                 ! its data is deleted with it
-              - worker (machine): deleted, because its block is gone
-              ~ notebook (machine): changed, because `environment`,
+              - worker (machine): delete, because its block is gone
+              ~ notebook (machine): change, because `environment`,
                   `services` and `software` differ
                   + environment.FEATURES_URL: (known after apply)
                   - environment.OLD: "1"
@@ -149,17 +149,17 @@ fn sixty_columns_are_enough() {
                     -> "....0.0 --port=9999 --no-..." (75 characters)
                   + software.lock: (not locked)
                   + software.packages: "polars"
-                + grant["lake"] (local.grant): created
+                + grant["lake"] (local.grant): create
                     on: (known after apply)
                     right: "read_write"
-              ~ web (machine): changed, because `port` changed outside
-                  of dsenv
+              ~ web (machine): change, because `port` changed outside of
+                  dsenv
                   drift: port: 80 -> 81; the blueprint wins
-              + net (network): created
+              + net (network): create
                   cidr: "10.20.0.0/16"
 
-            Not locked yet: python/notebook. `dsenv apply` locks first;
-              `dsenv lock` does nothing else.
+            Not locked yet: python/notebook. `dsenv apply` pins it
+              first.
             1 attribute changed that nothing uses; `--json` lists them.
             Plan: 2 to create, 2 to update, 1 to replace, 2 to delete, 2
                   unchanged.
@@ -260,7 +260,7 @@ fn refresh_only_shows_what_was_seen() {
         expect![[r#"
             workbench in dev on local, account ada, region build7
 
-              . web (machine): forgotten, because it was deleted outside of dsenv
+              . web (machine): forget, because it was deleted outside of dsenv
               * lake (bucket): changed outside of dsenv
                   drift: address.v4: "10.0.0.1" -> "10.0.0.2"
 
@@ -275,19 +275,18 @@ fn members_that_fare_alike_are_said_once() {
     for at in 0..1_000 {
         changes.push(create(&format!("w[\"m{at:03}\"]"), "value", &format!("{{\"input\": {at}}}")));
     }
-    changes.push(create("w[\"odd\"]", "value", r#"{"input": 1, "replace_on": 2}"#));
+    changes.push(create("w[\"odd\"]", "value", r#"{"replace_on": 2}"#));
     check(
         &plan(changes),
         &Style::PLAIN,
         expect![[r#"
             workbench in dev on local, account ada, region build7
 
-              + w["m000"] (value): created
+              + w["m000"] (value): create
                   input: 0
                 and 999 more in the same way: w["m001"], w["m002"], w["m003"], w["m004"], w["m005"], w["m006"],
                   w["m007"], w["m008"], w["m009"], w["m010"] and 989 more
-              + w["odd"] (value): created
-                  input: 1
+              + w["odd"] (value): create
                   replace_on: 2
 
             `--full` shows what is only counted here.
@@ -304,7 +303,7 @@ fn a_thousand_resources_do_not_drown_the_reader() {
     assert!(text.lines().count() < 60, "{text}");
     let end: Vec<&str> = text.lines().rev().take(4).collect();
     expect![[r#"
-          + 980 more created: r020, r021, r022, r023, r024, r025, r026, r027, r028, r029 and 970 more
+          + 980 more create: r020, r021, r022, r023, r024, r025, r026, r027, r028, r029 and 970 more
 
         `--full` shows what is only counted here.
         Plan: 1,000 to create."#]]
@@ -361,21 +360,21 @@ fn every_reason_has_its_words() {
         expect![[r#"
             workbench in dev on local, account ada, region build7
 
-            -/+ tainted (database): replaced, the old one is deleted first, because its creation did not finish
+            -/+ tainted (database): replace, deleting the old one first, because its creation did not finish
                   well
                 ! the data of the old one is deleted
-            +/- asked (database): replaced, the new one is created first, because `--replace` names it
+            +/- asked (database): replace, creating the new one first, because `--replace` names it
                 ! the data of the old one is deleted
-            -/+ again (database): replaced, the old one is deleted first, because it was interrupted before
+            -/+ again (database): replace, deleting the old one first, because it was interrupted before
                 ! the data of the old one is deleted
-              - snapped (database): deleted, because its block is gone
+              - snapped (database): delete, because its block is gone
                 ! a last snapshot of its data is kept
-              - fine (database): its old object is deleted, because it was replaced before
+              - fine (database): delete its old object, because it was replaced before
                 ! its data is deleted with it
-              . kept (database): forgotten, and left as it is, because its block is gone
-              + broken (database): finished, because its creation was interrupted
-              + gone (database): created again, because it was deleted outside of dsenv
-              + half (database): created again, because its old object is gone and the new one was not made
+              . kept (database): forget, and leave it as it is, because its block is gone
+              + broken (database): finish creating, because its creation was interrupted
+              + gone (database): create again, because it was deleted outside of dsenv
+              + half (database): create again, because its old object is gone and the new one was not made
 
             Protected by this plan: gone.
             Plan: 3 to create, 3 to replace, 2 to delete, 1 to forget, 1 unchanged, 1 left out.
@@ -402,7 +401,7 @@ fn long_texts_and_lists_are_cut_where_they_differ() {
         expect![[r#"
             workbench in dev on local, account ada, region build7
 
-              ~ web (machine): changed, because `list`, `new`, `rules` and `script` differ
+              ~ web (machine): change, because `list`, `new`, `rules` and `script` differ
                   - list: "package-39"
                   + list: "first"
                   + new: ["package-0", "package-1", "package-2", "package-3", ... 36 more]
@@ -426,15 +425,15 @@ fn a_full_report_says_everything() {
         expect![[r#"
             workbench in dev on local, account ada, region build7
 
-            -/+ features (database): replaced, the old one is deleted first, because `version` differs
+            -/+ features (database): replace, deleting the old one first, because `version` differs
                 ! the data of the old one is deleted
                   password: (secret) -> (another secret)
                   version: "17" -> "18"
-              - old_lake (bucket): deleted, because its block is gone
+              - old_lake (bucket): delete, because its block is gone
                 ! its data is deleted with it
                   - versioning: true
-              - worker (machine): deleted, because its block is gone
-              ~ notebook (machine): changed, because `environment`, `services` and `software` differ
+              - worker (machine): delete, because its block is gone
+              ~ notebook (machine): change, because `environment`, `services` and `software` differ
                   + environment.FEATURES_URL: (known after apply)
                   - environment.OLD: "1"
                   environment.TOKEN: (secret) -> (known after apply)
@@ -444,12 +443,12 @@ fn a_full_report_says_everything() {
                     -> "jupyter lab --ip=0.0.0.0 --port=9999 --no-browser --ServerApp.root_dir=/srv"
                   + software.lock: (not locked)
                   + software.packages: "polars"
-                + grant["lake"] (local.grant): created
+                + grant["lake"] (local.grant): create
                     on: (known after apply)
                     right: "read_write"
-              ~ web (machine): changed, because `port` changed outside of dsenv
+              ~ web (machine): change, because `port` changed outside of dsenv
                   drift: port: 80 -> 81; the blueprint wins
-              + net (network): created
+              + net (network): create
                   cidr: "10.20.0.0/16"
 
             Not locked yet: python/notebook. `dsenv apply` pins it first.
@@ -467,12 +466,13 @@ fn lists_are_compared_as_people_would() {
         let (before, after) = (list(before), list(after));
         let plan = plan(vec![change("w", "value", Action::Update, reason, &before, &after)]);
         let text = super::plan(&plan, &Style::PLAIN);
-        let lines: Vec<&str> = text.lines().skip(3).take_while(|line| !line.is_empty()).collect();
+        let lines = text.lines().skip(3).take_while(|line| !line.is_empty());
+        let lines: Vec<&str> = lines.map(str::trim_start).collect();
         expected.assert_eq(&lines.join("\n"));
     };
-    check("1, 2, 3", "1, 3", expect!["      - l: 2"]);
-    check("1, 2, 3", "0, 1, 2, 3", expect!["      + l: 0"]);
-    check("1, 2, 3", "1, 5, 3", expect!["      l[1]: 2 -> 5"]);
+    check("1, 2, 3", "1, 3", expect!["- l: 2"]);
+    check("1, 2, 3", "0, 1, 2, 3", expect!["+ l: 0"]);
+    check("1, 2, 3", "1, 5, 3", expect!["l[1]: 2 -> 5"]);
     check(
         "1, 2, 3",
         "3, 2, 1",
@@ -480,9 +480,10 @@ fn lists_are_compared_as_people_would() {
                   l[0]: 1 -> 3
                   l[2]: 3 -> 1"#]],
     );
-    check("1, 1, 2", "1, 2", expect!["      - l: 1"]);
-    check("{\"a\": 1, \"b\": 2}", "{\"a\": 1, \"b\": 3}", expect!["      l[0].b: 2 -> 3"]);
-    check("", "1", expect!["      + l: 1"]);
+    check("1, 1, 2", "1, 2", expect!["- l: 1"]);
+    check("{\"a\": 1, \"b\": 2}", "{\"a\": 1, \"b\": 3}", expect!["l[0].b: 2 -> 3"]);
+    check("1, 2, 1", "2, 1", expect!["- l: 1"]);
+    check("", "1", expect!["+ l: 1"]);
 }
 
 #[test]
@@ -495,7 +496,7 @@ fn a_resource_whose_parts_alone_change_says_so() {
             workbench in dev on local, account ada, region build7
 
                 nb (machine): in its parts only
-                + grant["lake"] (local.grant): created
+                + grant["lake"] (local.grant): create
 
             Plan: 1 to create, 1 unchanged.
         "#]],
@@ -516,10 +517,10 @@ fn what_is_created_with_its_parts_is_one_block() {
         expect![[r#"
             workbench in dev on local, account ada, region build7
 
-              + nb (machine): created
+              + nb (machine): create
                   cpus: 2
                 with grant["lake"], software
-              + pool (pool): created
+              + pool (pool): create
                   size: 2
 
             Plan: 4 to create.

@@ -13,6 +13,9 @@ mod overlay;
 mod reader;
 mod shared_fields;
 
+#[cfg(test)]
+mod tests;
+
 pub use environment::InputSource;
 pub use shared_fields::Lifecycle;
 
@@ -51,10 +54,8 @@ impl Scope {
         let Some((first, rest)) = rest.split_first() else {
             return Some(Some(Value::Map(map.clone())));
         };
-        let found = map.get(first).and_then(|start| {
-            rest.iter().try_fold(start, |value, step| value.step(step)).cloned()
-        });
-        Some(found)
+        let Some(start) = map.get(first) else { return Some(None) };
+        Some(rest.iter().try_fold(start, |value, step| value.step(step)).cloned())
     }
 }
 

@@ -81,6 +81,11 @@ impl SimWorld {
         }
     }
 
+    /// Makes another process of the same boot that finds the disk as this handle has it.
+    pub fn restart(&self, disk: SimDisk) -> SimWorld {
+        SimWorld { disk, ..self.fork("sim") }
+    }
+
     /// The same world with an environment variable.
     pub fn with_variable(mut self, name: &str, text: &str) -> SimWorld {
         self.variables.insert(name.into(), text.into());

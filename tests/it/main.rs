@@ -1,4 +1,10 @@
 //! The engine held to its scenarios and laws, against a simulated world and the fake cloud.
 
+mod codes;
+mod crash;
 mod lab;
+mod laws;
+mod plan;
+mod process;
 mod scenarios;
+mod sim;

@@ -293,12 +293,14 @@ impl World {
                 let accepted = self.accepted(operation);
                 return Ok((Reply::Progress(Progress::Accepted(accepted), None), false));
             }
-            Stage::Partial
-            | Stage::Creating { .. }
-            | Stage::Updating { .. }
-            | Stage::Deleting { .. } => {
-                let message = format!("{remote_id} is busy: {:?}", object.stage);
-                return Err(OpError::new(OpErrorClass::Conflict, message));
+            Stage::Updating { operation } => {
+                // Time passes while somebody tries again, also when the operation's name was lost.
+                let (operation, busy) = (operation.clone(), busy(object));
+                self.poll(&operation)?;
+                return Err(busy);
+            }
+            Stage::Partial | Stage::Creating { .. } | Stage::Deleting { .. } => {
+                return Err(busy(object));
             }
         }
         rules::check_args(ty, args)?;
@@ -550,6 +552,11 @@ impl World {
         object.attributes = attributes.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         object.attributes.insert("id".to_owned(), Value::text(remote_id));
     }
+}
+
+fn busy(object: &Object) -> OpError {
+    let message = format!("{} is busy: {:?}", object.remote_id, object.stage);
+    OpError::new(OpErrorClass::Conflict, message)
 }
 
 /// Lists what an object refers to, as (what, itself).

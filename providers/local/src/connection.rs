@@ -291,13 +291,11 @@ async fn close(env: &Environment) -> Result<(), OpError> {
         remove_tree(&env.dir.join(folder)).map_err(disk_error)?;
     }
     env.addresses.forget().map_err(disk_error)?;
-    for file in ["addresses.json"] {
-        match std::fs::remove_file(env.dir.join(file)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(disk_error(error));
-            }
-            _ => {}
+    match std::fs::remove_file(env.dir.join("addresses.json")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(disk_error(error));
         }
+        _ => {}
     }
     // Last copies stay, and then the folder does.
     let _ = std::fs::remove_dir(&env.dir);

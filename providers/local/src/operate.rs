@@ -90,10 +90,8 @@ impl LocalConnection {
             );
             counted && record.addr.owner() == *addr
         };
-        let mut named: Vec<Record> =
+        let named: Vec<Record> =
             records.into_iter().filter(|it| it.addr == *addr || member(it)).collect();
-        // The members of a pool, before the list of them; in order.
-        named.sort_by_key(|record| record.addr == *addr && named_is_list(record));
         if named.is_empty() {
             let message = format!("there is no `{addr}` in this environment");
             let help = "`dsenv status` lists what there is";
@@ -101,10 +99,6 @@ impl LocalConnection {
         }
         Ok(named)
     }
-}
-
-fn named_is_list(record: &Record) -> bool {
-    record.ty == "local.pool"
 }
 
 /// Starts again what ended for good, and waits a little for what is starting.

@@ -314,18 +314,18 @@ fn sign(entry: &Entry<'_>) -> (&'static str, Ink) {
 /// What is done and why, in words; what comes first stands before a comma.
 fn what(entry: &Entry<'_>) -> String {
     let done = match (entry.action, entry.reason) {
-        (Action::Create, Reason::New) => return "created".to_owned(),
-        (Action::Create, _) => "created again",
-        (Action::Update, _) => "changed",
+        (Action::Create, Reason::New) => return "create".to_owned(),
+        (Action::Create, _) => "create again",
+        (Action::Update, _) => "change",
         (Action::Replace, _) => match entry.change.order {
-            ReplaceOrder::DeleteFirst => "replaced, the old one is deleted first",
-            ReplaceOrder::CreateFirst => "replaced, the new one is created first",
+            ReplaceOrder::DeleteFirst => "replace, deleting the old one first",
+            ReplaceOrder::CreateFirst => "replace, creating the new one first",
         },
-        (Action::Delete, Reason::Deposed) => "its old object is deleted",
-        (Action::Delete, _) => "deleted",
-        (Action::Forget, Reason::GoneOutside) => "forgotten",
-        (Action::Forget, _) => "forgotten, and left as it is",
-        (Action::Resume, _) => "finished",
+        (Action::Delete, Reason::Deposed) => "delete its old object",
+        (Action::Delete, _) => "delete",
+        (Action::Forget, Reason::GoneOutside) => "forget",
+        (Action::Forget, _) => "forget, and leave it as it is",
+        (Action::Resume, _) => "finish creating",
         (Action::NoOp, _) => return "changed outside of dsenv".to_owned(),
     };
     format!("{done}, because {}", why(entry.reason, entry.action))

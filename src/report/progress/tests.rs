@@ -94,6 +94,11 @@ impl Write for Shared {
     }
 }
 
+/// Marks the left edge: a golden loses the indentation that all of its lines share.
+fn edged(text: &str) -> String {
+    text.lines().map(|line| format!("|{line}\n")).collect()
+}
+
 fn told(consumer: &mut dyn Consumer, story: &[(u64, Event)]) {
     for (elapsed_ms, event) in story {
         consumer.event(at(*elapsed_ms), event).expect("memory takes everything");
@@ -105,18 +110,18 @@ fn a_pipe_gets_a_line_for_what_is_worth_one() {
     let out = Shared::default();
     told(&mut Lines::new(out.clone()), &story());
     expect![[r#"
-            0.0s  applying 6 steps (operation op-7)
-            0.0s  adopted net: `vpc-1`, of an interrupted apply
-            0.0s  created lake in 0.0s
-           18.0s  waiting features: database is being created, 17.9s
-           20.1s  again   features in 0.5s, attempt 2: too many requests
-          1m 02s  created features in 1m 01s
-          1m 04s  FAILED  notebook while changing it: the folder cannot be written (denied)
-          1m 04s  skipped web: `notebook` failed
-          1m 04s  stopping: 1 step still running, nothing new is begun
-          1m 04s  2 applied, 1 failed, 1 skipped in 1m 04s
+        |    0.0s  applying 6 steps (operation op-7)
+        |    0.0s  adopted net: `vpc-1`, of an interrupted apply
+        |    0.0s  created lake in 0.0s
+        |   18.0s  waiting features: database is being created, 17.9s
+        |   20.1s  again   features in 0.5s, attempt 2: too many requests
+        |  1m 02s  created features in 1m 01s
+        |  1m 04s  FAILED  notebook while changing it: the folder cannot be written (denied)
+        |  1m 04s  skipped web: `notebook` failed
+        |  1m 04s  stopping: 1 step still running, nothing new is begun
+        |  1m 04s  2 applied, 1 failed, 1 skipped in 1m 04s
     "#]]
-    .assert_eq(&out.text());
+    .assert_eq(&edged(&out.text()));
 }
 
 #[test]
@@ -291,10 +296,11 @@ fn ten_thousand_instant_steps_are_counted() {
     assert_eq!(text.lines().count(), 23, "{text}");
     let end: Vec<&str> = text.lines().skip(20).collect();
     expect![[r#"
-            0.0s  created r19 in 0.0s
-            1.0s  created 9,979 more
-            1.0s  9,999 applied, 1 skipped in 1.0s"#]]
-    .assert_eq(&end.join("\n"));
+        |    0.0s  created r19 in 0.0s
+        |    1.0s  created 9,979 more
+        |    1.0s  9,999 applied, 1 skipped in 1.0s
+    "#]]
+    .assert_eq(&edged(&end.join("\n")));
 }
 
 #[test]

@@ -15,6 +15,20 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("workspaces_live", workspaces),
 ];
 
+async fn change(place: &Place, ty: &str, name: &str, before: &Map, after: &Map) {
+    let ty = place.provider.native_type(ty).expect("a native type");
+    let addr: Addr = name.parse().expect("an address");
+    let wrong = conformance::update(&*place.connection, ty, &addr, before, after).await;
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// The same arguments with some of them other ones.
+fn with(args: &Map, other: serde_json::Value) -> Map {
+    let mut args = args.clone();
+    args.extend(map(other));
+    args
+}
+
 async fn live(place: &Place, ty: &str, name: &str, args: &Map) {
     let ty = place.provider.native_type(ty).expect("a native type");
     let addr: Addr = name.parse().expect("an address");
@@ -31,8 +45,13 @@ fn built_in() {
 
 fn bookkeeping() {
     with_place(async |place| {
-        live(place, "local.network", "net", &map(json!({"cidr": "10.0.0.0/8"}))).await;
-        live(place, "local.pool", "w", &map(json!({"members": ["127.64.0.10"]}))).await;
+        let network = map(json!({"cidr": "10.0.0.0/8"}));
+        live(place, "local.network", "net", &network).await;
+        let other = with(&network, json!({"cidr": "10.1.0.0/16"}));
+        change(place, "local.network", "net", &network, &other).await;
+        let pool = map(json!({"members": ["127.64.0.10"]}));
+        live(place, "local.pool", "w", &pool).await;
+        change(place, "local.pool", "w", &pool, &with(&pool, json!({"members": []}))).await;
     });
 }
 
@@ -40,10 +59,16 @@ fn buckets() {
     with_place(async |place| {
         let args = json!({"bucket": "bench-dev-lake", "versioning": true,
                           "expire": [{"prefix": "tmp/", "days": 3}]});
-        live(place, "local.bucket", "lake", &map(args)).await;
+        let args = map(args);
+        live(place, "local.bucket", "lake", &args).await;
+        let other = with(&args, json!({"versioning": false, "expire": []}));
+        change(place, "local.bucket", "lake", &args, &other).await;
         place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
         let args = json!({"bucket": "bench-dev-lake", "holder": "nb", "right": "read"});
-        live(place, "local.key", "nb.grant[\"lake\"]", &map(args)).await;
+        let args = map(args);
+        live(place, "local.key", "nb.grant[\"lake\"]", &args).await;
+        let other = with(&args, json!({"right": "read_write"}));
+        change(place, "local.key", "nb.grant[\"lake\"]", &args, &other).await;
     });
 }
 
@@ -51,12 +76,17 @@ fn databases() {
     let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
     with_place(async |place| {
         let args = json!({"database": "features", "version": version, "size": "small"});
-        live(place, "local.postgres", "features", &map(args.clone())).await;
+        let args = map(args);
+        live(place, "local.postgres", "features", &args).await;
+        let other = with(&args, json!({"size": "large"}));
+        change(place, "local.postgres", "features", &args, &other).await;
         let addr = Addr::resource("features");
-        let made = place.create(&addr, "local.postgres", &map(args)).await.expect("a server");
+        let made = place.create(&addr, "local.postgres", &args).await.expect("a server");
         let mut args = map(json!({"role": "nb", "right": "read_write"}));
         args.insert("server".to_owned(), made.values["server"].clone());
         live(place, "local.role", "nb.grant[\"features\"]", &args).await;
+        let other = with(&args, json!({"right": "read"}));
+        change(place, "local.role", "nb.grant[\"features\"]", &args, &other).await;
     });
 }
 
@@ -81,6 +111,9 @@ fn workspaces() {
                 "run": serve_command("web"), "port": 8888, "health": {"http": "/"},
             }},
         });
-        live(place, "local.workspace", "m", &map(args)).await;
+        let args = map(args);
+        live(place, "local.workspace", "m", &args).await;
+        let other = with(&args, json!({"environment": {"A": "2"}, "programs": {}}));
+        change(place, "local.workspace", "m", &args, &other).await;
     });
 }

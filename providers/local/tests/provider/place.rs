@@ -199,19 +199,21 @@ impl Place {
     pub(crate) async fn delete_all(&self) -> Result<(), OpError> {
         let made: Vec<Made> = std::mem::take(&mut *self.made.lock().expect("made"));
         for made in made.into_iter().rev() {
-            let ty = self.provider.native_type(made.ty).expect("a native type");
-            let prior = prior(&made);
-            let delete = Delete {
-                addr: &made.addr,
-                ty,
-                prior: &prior,
-                prior_args: &made.args,
-                data: DataFate::Delete,
-                watch: &|_| {},
-            };
-            self.connection.delete(delete).await?;
+            self.delete_made(&made, DataFate::Delete).await?;
         }
         Ok(())
+    }
+
+    /// Deletes one node.
+    pub(crate) async fn delete(&self, addr: &str, data: DataFate) -> Result<(), OpError> {
+        self.delete_made(&self.made_at(&addr.parse().expect("an address")), data).await
+    }
+
+    async fn delete_made(&self, made: &Made, data: DataFate) -> Result<(), OpError> {
+        let ty = self.provider.native_type(made.ty).expect("a native type");
+        let (addr, prior, prior_args) = (&made.addr, &prior(made), &made.args);
+        let delete = Delete { addr, ty, prior, prior_args, data, watch: &|_| {} };
+        self.connection.delete(delete).await.map(drop)
     }
 
     /// Fills references in with what was made.

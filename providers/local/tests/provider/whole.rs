@@ -3,7 +3,7 @@
 use crate::place::{
     Place, get, map, postgres_version, resource, serve_command, skipped, until, using, with_place,
 };
-use dsenv_sdk::provider::{Entry, Neutral, OpErrorClass, Right, Use};
+use dsenv_sdk::provider::{DataFate, Entry, Neutral, OpErrorClass, Right, Use};
 use dsenv_sdk::value::Value;
 use dsenv_sdk::{Addr, Term};
 use serde_json::json;
@@ -12,6 +12,10 @@ use serde_json::json;
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_whole_environment_works_and_leaves_nothing", whole),
     ("a_service_that_does_not_come_up_says_why_and_stays_to_be_looked_at", ill_service),
+    ("a_key_ends_with_its_grant_and_others_work_on", keys_end),
+    ("a_last_copy_of_a_database_stays_when_everything_else_goes", last_copy),
+    ("a_database_below_a_closed_home_lies_where_its_account_can_get", closed_home),
+    ("what_was_retained_is_never_taken_over_or_removed", retained),
     ("a_port_in_use_names_who_has_it_and_leaves_nothing", port_in_use),
     ("a_package_that_does_not_exist_is_named", no_such_package),
     ("a_postgres_that_cannot_be_had_says_what_can", no_such_postgres),
@@ -205,6 +209,10 @@ async fn drift(place: &Place) {
     let running = pid().await;
     let observed = place.update(&addr, &fewer).await.expect("updated");
     assert_eq!(observed.values["services"].step("web"), None);
+    let web = place.values("nb")["services"].clone();
+    let web =
+        web.step("web").and_then(|it| it.step("url")).and_then(Value::as_text).expect("a URL");
+    assert!(get(web).await.is_err(), "what was taken out of the blueprint does not run on");
     assert_eq!(place.update(&addr, &args).await.expect("updated").values, before.values);
     assert_eq!(pid().await, running, "an unchanged service is left alone");
     let bucket = Addr::resource("lake");
@@ -246,6 +254,101 @@ fn ill_service() {
         let run = serve_command("web");
         let args = json!({"name": "m", "programs": {"web": {"run": run, "port": 8888}}});
         place.create(&addr, "local.workspace", &map(args)).await.expect("finished");
+    });
+}
+
+/// A program that tries a key, and says `yes` or the error's code.
+const TRY_KEY: &str = "\
+import boto3, os, sys
+from botocore.exceptions import ClientError
+lake = boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1',
+    aws_access_key_id=sys.argv[3], aws_secret_access_key=sys.argv[4])
+try:
+    lake.list_objects_v2(Bucket=sys.argv[2])
+    print('yes', end='')
+except ClientError as error:
+    print(error.response['Error']['Code'], end='')
+";
+
+fn keys_end() {
+    with_place(async |place| {
+        place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
+        let fields = json!({"software": {"python": "3.11+", "packages": ["boto3"]}});
+        place.apply(&resource("m", "machine", fields)).await.expect("a machine");
+        let key = async |name: &str| {
+            let args = json!({"bucket": "bench-dev-lake", "holder": name, "right": "read"});
+            let addr = format!("{name}.grant[\"lake\"]").parse().expect("an address");
+            place.create(&addr, "local.key", &map(args)).await.expect("a key").values
+        };
+        let (one, two) = (key("one").await, key("two").await);
+        let works = async |key: &dsenv_sdk::value::Map| {
+            let text = |name: &str| key[name].expose_text().expect("a text").to_owned();
+            let words = ["endpoint", "name", "access_key_id", "secret_access_key"].map(text);
+            let mut argv = ["python", "-c", TRY_KEY].map(str::to_owned).to_vec();
+            argv.extend(words);
+            let machine = Addr::resource("m");
+            run(place.operate().enter(&machine, &argv).await.expect("a way in")).await
+        };
+        assert_eq!((works(&one).await.as_str(), works(&two).await.as_str()), ("yes", "yes"));
+        place.delete("two.grant[\"lake\"]", DataFate::Delete).await.expect("deleted");
+        assert_eq!(works(&two).await, "InvalidAccessKeyId");
+        assert_eq!(works(&one).await, "yes");
+    });
+}
+
+fn last_copy() {
+    let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
+    with_place(async |place| {
+        let fields = json!({"engine": "postgres", "version": version});
+        let database = resource("features", "database", fields);
+        place.apply(&database).await.expect("a database");
+        let sql = ["psql", "-qc", "create table kept (x int)"].map(str::to_owned);
+        let entry = place.operate().enter(&database.addr, &sql).await.expect("a way in");
+        run(entry).await;
+        place.delete("features", DataFate::Snapshot).await.expect("deleted");
+        place.connection.close_environment().await.expect("closed");
+        let left = crate::place::files_below(&place.dir);
+        let [copy] = &*left else { panic!("{left:?}") };
+        let bytes = std::fs::read(copy).expect("a copy");
+        assert!(bytes.starts_with(b"PGDMP"), "{}", copy.display());
+        assert!(bytes.windows(4).any(|window| window == b"kept"));
+        // Nobody deletes a last copy; this test is done with it.
+        std::fs::remove_dir_all(&place.dir).expect("removed");
+    });
+}
+
+/// Root runs the server as another account, which cannot enter a home of mode 0700.
+fn closed_home() {
+    let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
+    with_place(async |place| {
+        use std::os::unix::fs::PermissionsExt;
+        let home = place.dir.parent().and_then(|it| it.parent()).expect("a folder above");
+        let closed = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(home, closed).expect("ours");
+        let fields = json!({"engine": "postgres", "version": version});
+        place.apply(&resource("features", "database", fields)).await.expect("a database");
+        let sql = ["psql", "-Atc", "show data_directory"].map(str::to_owned);
+        let addr = Addr::resource("features");
+        let entry = place.operate().enter(&addr, &sql).await.expect("a way in");
+        let data = std::path::PathBuf::from(run(entry).await.trim());
+        let root = rustix::process::geteuid().is_root();
+        assert_eq!(data.starts_with(&place.dir), !root, "{}", data.display());
+        place.delete_all().await.expect("deleted");
+        assert!(!data.exists(), "{} is left", data.display());
+    });
+}
+
+fn retained() {
+    with_place(async |place| {
+        place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
+        // As after `on_destroy: retain`: the engine forgot it, and closes.
+        place.connection.close_environment().await.expect("closed");
+        assert_eq!(place.connection.inventory().await.expect("an inventory").len(), 1);
+        let again = map(json!({"bucket": "bench-dev-lake"}));
+        let other = Addr::resource("other");
+        let error = place.create(&other, "local.bucket", &again).await.expect_err("it is there");
+        assert_eq!(error.class, OpErrorClass::Conflict, "{error:?}");
+        assert!(place.read(&Addr::resource("lake")).await.is_some(), "its data is untouched");
     });
 }
 

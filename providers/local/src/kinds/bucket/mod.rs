@@ -9,7 +9,7 @@ mod endpoint;
 mod key;
 
 use super::{LocalKind, Object, Service, refuses, substitutes};
-use crate::environment::{Environment, Record};
+use crate::environment::{Environment, Record, disk_error};
 use crate::s3::{BucketSettings, Expire};
 use async_trait::async_trait;
 use dsenv_sdk::OpError;
@@ -140,6 +140,17 @@ fn drifted(record: &Record, found: &BucketSettings) -> Result<Map, OpError> {
     Ok(values)
 }
 
+/// Refuses a name that another object has: one that was retained, and whose data this one must not
+/// take over by accident.
+fn refuse_second(env: &Environment, record: &Record) -> Result<(), OpError> {
+    let buckets = env.records.of_type(BUCKET.name).map_err(disk_error)?;
+    let other = buckets.iter().find(|it| it.token != record.token && name(it) == name(record));
+    let Some(other) = other else { return Ok(()) };
+    let message = format!("there is a bucket `{}` already, made for `{}`", name(other), other.addr);
+    let help = format!("import it: its id is `{}`", other.remote_id);
+    Err(OpError::new(OpErrorClass::Conflict, message).help(help))
+}
+
 #[async_trait]
 impl Object for Bucket {
     fn ty(&self) -> &'static NativeType {
@@ -153,6 +164,7 @@ impl Object for Bucket {
         watch: Watch<'_>,
     ) -> Result<(), OpError> {
         let settings = settings(&record.args)?;
+        refuse_second(env, record)?;
         watch("waiting for the S3 endpoint");
         let url = endpoint::ensure(env).await?;
         control::ensure_bucket(env, name(record), &settings).await?;
@@ -196,7 +208,8 @@ impl Object for Bucket {
             let message = "local cannot keep a last copy of a bucket";
             return Err(OpError::new(OpErrorClass::Invalid, message));
         }
-        if env.dir.join(endpoint::STORE).exists() {
+        // A name that was refused at creation is another object's.
+        if env.dir.join(endpoint::STORE).exists() && refuse_second(env, record).is_ok() {
             control::delete_bucket(env, name(record)).await?;
         }
         endpoint::end_without_buckets(env, &record.token).await

@@ -1,7 +1,7 @@
 //! What runs on a workspace: its services as units of the supervisor, and what they see.
 //!
-//! Pure but for nothing: arguments, folders and an address in, units out. The environment of a
-//! service is complete: nothing of the user's own reaches it.
+//! Pure: arguments, folders and an address in, units out. The environment of a service is complete:
+//! nothing of the variables of whoever ran dsenv reaches it.
 
 use super::entry;
 use crate::environment::{Assigned, Record, SYSTEM_PATH};

@@ -69,7 +69,7 @@ pub(crate) async fn pin(env: &Environment, need: &Map, watch: Watch<'_>) -> Resu
         .map_err(|error| {
             failure(OpErrorClass::Invalid, "these packages cannot be locked", &error)
         })?;
-    let mut say = |line: &str| watch(line);
+    let mut say = |line: &str| watch(shortened(line));
     let tools = Tools::find(spec.version(), &env.tools, &env.cache.join("python"), &mut say)
         .await
         .map_err(tools_error)?;
@@ -204,7 +204,7 @@ async fn build(
         .python
         .parse()
         .map_err(|error| failure(OpErrorClass::Invalid, "the lock cannot be installed", &error))?;
-    let mut say = |line: &str| watch(line);
+    let mut say = |line: &str| watch(shortened(line));
     let cache = env.cache.join("python");
     let tools = Tools::find(version, &env.tools, &cache, &mut say).await.map_err(tools_error)?;
     watch(&format!("installing {} python packages", locked.packages.len()));
@@ -214,6 +214,12 @@ async fn build(
         }
         _ => failure(OpErrorClass::Invalid, "the packages cannot be installed", &error),
     })
+}
+
+/// The beginning of a line: pip names ninety packages in one.
+fn shortened(line: &str) -> &str {
+    const CHARS_MAX: usize = 100;
+    line.char_indices().nth(CHARS_MAX).map_or(line, |(end, _)| &line[..end])
 }
 
 fn tools_error(error: ToolsError) -> OpError {
