@@ -38,7 +38,11 @@ pub(crate) fn program() -> &'static Path {
         let built = Path::new(env!("CARGO_BIN_EXE_dsenv"));
         let link = kept("program").join(format!("dsenv-{}", std::process::id()));
         for old in std::fs::read_dir(kept("program")).expect("our folder").flatten() {
-            let _ = std::fs::remove_file(old.path());
+            let name = old.file_name().to_string_lossy().into_owned();
+            let owner = name.trim_start_matches("dsenv-");
+            if !Path::new("/proc").join(owner).exists() {
+                let _ = std::fs::remove_file(old.path());
+            }
         }
         match std::fs::hard_link(built, &link) {
             Ok(()) => link,
@@ -312,9 +316,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let wrong = self.tear_down();
-        // A second panic while one is under way would end all tests.
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            // A second panic while one is under way would end all tests.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.tear_down()));
+        } else {
+            let wrong = self.tear_down();
             assert!(wrong.is_empty(), "left behind:\n{}", wrong.join("\n"));
         }
     }
