@@ -294,8 +294,8 @@ fn compare_args(change: &mut Change, node: &Node, object: &Object) {
         if ignored(name) || !(differs || moved || open) {
             continue;
         }
-        replace |= field.is_some_and(|field| field.on_change == OnChange::Replace)
-            && (differs || moved);
+        replace |=
+            field.is_some_and(|field| field.on_change == OnChange::Replace) && (differs || moved);
         if differs || open { changed.push(name.clone()) } else { drifted.push(name.clone()) }
     }
     if changed.is_empty() && drifted.is_empty() {

@@ -1,26 +1,104 @@
-//! What happens while a plan is applied, told as it happens.
+//! What happens while a plan is applied, as the executor tells it.
 //!
-//! The engine does not print: it hands events to whoever drives it, and [`crate::report`] turns them
-//! into bars, lines or JSON. Times are of the world's clock, in milliseconds.
+//! The executor sends events in the order in which things happen; the caller stamps each with [`At`]
+//! and hands it to one [`Consumer`](crate::report::progress::Consumer). No event holds a secret.
 
+use crate::plan::Verb;
 use dsenv_sdk::Addr;
 
+/// When something happened. The clock is the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The time of day, for programs.
+    pub time: jiff::Timestamp,
+    /// How long the apply has been running, for people.
+    pub elapsed_ms: u64,
+}
+
+/// What a step does, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// Creates an object.
+    Create,
+    /// Changes one in place.
+    Update,
+    /// Finishes a create that was interrupted.
+    Resume,
+    /// Deletes one.
+    Delete,
+    /// Takes one out of the state.
+    Forget,
+    /// Writes what was seen into the state.
+    Record,
+}
+
+impl From<&Verb> for Work {
+    fn from(verb: &Verb) -> Work {
+        match verb {
+            Verb::Create { .. } => Work::Create,
+            Verb::Update { .. } => Work::Update,
+            Verb::Resume => Work::Resume,
+            Verb::Delete { .. } => Work::Delete,
+            Verb::Forget => Work::Forget,
+            Verb::Record { .. } => Work::Record,
+        }
+    }
+}
+
+impl Work {
+    /// The word in JSON: `create`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Work::Create => "create",
+            Work::Update => "update",
+            Work::Resume => "resume",
+            Work::Delete => "delete",
+            Work::Forget => "forget",
+            Work::Record => "record",
+        }
+    }
+
+    /// The word for what was done: `created`.
+    pub fn done(self) -> &'static str {
+        match self {
+            Work::Create => "created",
+            Work::Update => "changed",
+            Work::Resume => "finished",
+            Work::Delete => "deleted",
+            Work::Forget => "forgotten",
+            Work::Record => "recorded",
+        }
+    }
+
+    /// The word for what is being done: `creating`.
+    pub fn doing(self) -> &'static str {
+        match self {
+            Work::Create => "creating",
+            Work::Update => "changing",
+            Work::Resume => "finishing",
+            Work::Delete => "deleting",
+            Work::Forget => "forgetting",
+            Work::Record => "recording",
+        }
+    }
+}
+
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The apply begins.
-    ApplyStarted {
-        /// The operation's id.
+    /// The run before this one did not come to its end.
+    Recovering {
+        /// Its operation.
         operation: String,
-        /// How many steps the plan has.
-        steps: usize,
+        /// Its command.
+        command: String,
     },
     /// Something that the lock lacks is being pinned; the network may be used.
     Locking {
         /// The resource that wants it.
         addr: Addr,
         /// What it is: `python packages`.
-        what: &'static str,
+        what: String,
     },
     /// The lock was written.
     Locked {
@@ -29,14 +107,14 @@ pub enum Event {
         /// The file.
         path: String,
     },
-    /// The run before this one did not come to its end.
-    Recovering {
-        /// Its operation.
+    /// The apply begins.
+    ApplyStarted {
+        /// How many steps there are.
+        steps: usize,
+        /// The operation's name.
         operation: String,
-        /// Its command.
-        command: String,
     },
-    /// An object of an interrupted run was found and taken over.
+    /// An object of an interrupted apply was found and taken over.
     Adopted {
         /// The node.
         addr: Addr,
@@ -45,81 +123,95 @@ pub enum Event {
     },
     /// A step begins.
     StepStarted {
+        /// Its number in the plan.
+        step: u32,
         /// The node.
         addr: Addr,
-        /// `create`, `update`, `resume`, `delete`.
-        verb: &'static str,
+        /// What it does.
+        verb: Work,
     },
-    /// A provider says what it is doing.
+    /// A provider says what it is at.
     StepProgress {
         /// The node.
         addr: Addr,
-        /// In its words.
+        /// What it says.
         text: String,
-        /// Since the step began.
+        /// How long the step has been running.
         elapsed_ms: u64,
     },
-    /// The cloud took a call and has not finished it.
+    /// The cloud has taken a call and not finished it.
     StepWaiting {
         /// The node.
         addr: Addr,
-        /// What is waited for.
+        /// What it waits for.
         waits_for: String,
-        /// Since the step began.
-        elapsed_ms: u64,
+        /// For how long by now.
+        since_ms: u64,
     },
-    /// A call failed and is tried again.
+    /// A call failed and is sent again.
     Retrying {
         /// The node.
         addr: Addr,
         /// Which attempt comes next, from 2.
         attempt: u32,
-        /// After how long.
+        /// In how long.
         after_ms: u64,
-        /// Why the last one failed.
+        /// Why.
         why: String,
     },
     /// A step ended well.
     StepDone {
         /// The node.
         addr: Addr,
-        /// `create`, `update`, `resume`, `delete`, `forget`, `record`.
-        verb: &'static str,
-        /// Since the step began.
+        /// What it did.
+        verb: Work,
+        /// How long it took.
         elapsed_ms: u64,
     },
     /// A step failed.
     StepFailed {
         /// The node.
         addr: Addr,
-        /// What was tried.
-        verb: &'static str,
-        /// What it means.
-        class: &'static str,
+        /// What it was to do.
+        verb: Work,
+        /// The class of the error, as [`OpErrorClass::name`](dsenv_sdk::provider::OpErrorClass::name)
+        /// has it.
+        class: String,
         /// What happened.
         message: String,
+        /// What led to it, outermost first.
+        causes: Vec<String>,
+        /// What to do.
+        help: Option<String>,
     },
-    /// A step was not tried.
+    /// A step is not done because something that it needs failed.
     StepSkipped {
         /// The node.
         addr: Addr,
-        /// The node whose step failed.
+        /// What failed.
         because: Addr,
     },
-    /// Somebody asked to stop; what is under way is finished.
+    /// Somebody asked to stop: no new step begins.
     Interrupted {
-        /// How many steps are under way.
+        /// How many steps are still running.
         in_flight: usize,
     },
-    /// The apply ended.
+    /// The apply is over. Always the last event.
     ApplyDone {
-        /// How many steps ended well.
-        applied: usize,
-        /// How many failed.
-        failed: usize,
-        /// How many were not tried.
-        skipped: usize,
-        /// How many have an end that nobody knows.
-        unknown: usize,
+        /// How it ended.
+        summary: Summary,
     },
+}
+
+/// How many steps ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Ended well.
+    pub applied: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not begun.
+    pub skipped: usize,
+    /// Begun, and nobody knows how they ended.
+    pub unknown: usize,
 }

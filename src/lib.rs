@@ -2,9 +2,11 @@
 
 pub mod apply;
 pub mod blueprint;
+pub mod cli;
 pub mod diag;
 pub mod diff;
 pub mod drive;
+pub mod editor;
 pub mod event;
 pub mod expr;
 pub mod graph;
@@ -16,6 +18,7 @@ pub mod plan;
 pub mod policy;
 pub mod refresh;
 pub mod registry;
+pub mod report;
 pub mod resolve;
 pub mod retry;
 pub mod settle;

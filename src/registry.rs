@@ -9,6 +9,11 @@ use std::sync::Arc;
 pub struct Registry(BTreeMap<&'static str, Arc<dyn Provider>>);
 
 impl Registry {
+    /// The providers of this build.
+    pub fn built_in() -> Registry {
+        Registry::of([dsenv_local::provider()])
+    }
+
     /// Makes a registry of these providers; tests bring their own.
     pub fn of(providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Registry {
         Registry(providers.into_iter().map(|provider| (provider.name(), provider)).collect())

@@ -32,12 +32,25 @@ pub(super) struct Request {
 /// What is called.
 pub(super) enum What {
     Create,
-    Update { prior: Prior, prior_args: Map },
-    Delete { prior: Prior, prior_args: Map, fate: DataFate },
-    Poll { accepted: Accepted, deletes: bool },
+    Update {
+        prior: Prior,
+        prior_args: Map,
+    },
+    Delete {
+        prior: Prior,
+        prior_args: Map,
+        fate: DataFate,
+    },
+    Poll {
+        accepted: Accepted,
+        deletes: bool,
+    },
     /// An earlier operation is still open, and clouds refuse a second one on the same object: its
     /// end is waited for, whatever it is, then the call is made.
-    After { accepted: Accepted, then: Box<What> },
+    After {
+        accepted: Accepted,
+        then: Box<What>,
+    },
 }
 
 /// How an attempt ended well.

@@ -27,7 +27,7 @@ mod transition;
 
 pub use recover::{Recovered, recover};
 
-use crate::event::Event;
+use crate::event::{Event, Work};
 use crate::journal::{self, Failure, Journal, JournalError, Phase, Record};
 use crate::plan::{Plan, Step, Verb};
 use crate::resolve::Scope;
@@ -44,11 +44,11 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 use schedule::Schedule;
-use transition::{Before, Script};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
+use transition::{Before, Script};
 
 /// How many calls run at once unless somebody says otherwise.
 pub const PARALLELISM: usize = 10;
@@ -108,7 +108,7 @@ pub struct Failed {
     /// The node.
     pub addr: Addr,
     /// What was tried.
-    pub verb: &'static str,
+    pub verb: Work,
     /// Why.
     pub error: OpError,
 }
@@ -117,7 +117,7 @@ pub struct Failed {
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Steps that ended well, in order: the node and what was done.
-    pub applied: Vec<(Addr, &'static str)>,
+    pub applied: Vec<(Addr, Work)>,
     /// Steps that failed.
     pub failed: Vec<Failed>,
     /// Steps that were not tried, and the node whose failure is the reason; `None` when it was
@@ -373,8 +373,8 @@ impl<'a> Run<'a> {
             before,
         };
         self.running.insert(number, running);
-        let verb = verb_name(&step.verb);
-        self.written.push(Event::StepStarted { addr: step.addr.clone(), verb });
+        let (addr, verb) = (step.addr.clone(), Work::from(&step.verb));
+        self.written.push(Event::StepStarted { step: number, addr, verb });
     }
 
     /// One attempt, after a pause; the deadline ends it whatever the provider does.
@@ -413,7 +413,7 @@ impl<'a> Run<'a> {
                 self.record(number, step, Phase::Accepted, None);
                 let waits_for = accepted.waits_for.clone();
                 let addr = step.addr.clone();
-                self.written.push(Event::StepWaiting { addr, waits_for, elapsed_ms });
+                self.written.push(Event::StepWaiting { addr, waits_for, since_ms: elapsed_ms });
                 let pause_ms = accepted.ask_again_ms;
                 let request = answer.request.polling(accepted);
                 // The acceptance is durable before the next question, at the next commit at latest:
@@ -467,7 +467,7 @@ impl<'a> Run<'a> {
 
     fn done(&mut self, number: u32, elapsed_ms: u64) {
         let step = &self.plan.steps[number as usize];
-        let verb = verb_name(&step.verb);
+        let verb = Work::from(&step.verb);
         self.running.remove(&number);
         self.schedule.done(number);
         self.outcome.applied.push((step.addr.clone(), verb));
@@ -476,7 +476,7 @@ impl<'a> Run<'a> {
 
     fn fail(&mut self, number: u32, error: OpError) {
         let step = &self.plan.steps[number as usize];
-        let verb = verb_name(&step.verb);
+        let verb = Work::from(&step.verb);
         let before = self.running.remove(&number).map(|running| running.before);
         transition::failed(&self.script, self.state, step, &error, before.unwrap_or_default());
         self.record(number, step, Phase::Failed, Some(Failure::from(&error)));
@@ -489,8 +489,10 @@ impl<'a> Run<'a> {
         self.written.push(Event::StepFailed {
             addr: step.addr.clone(),
             verb,
-            class: error.class.name(),
+            class: error.class.name().to_owned(),
             message: error.message.clone(),
+            causes: error.causes.clone(),
+            help: error.help.clone(),
         });
         let unknown = error.class == OpErrorClass::Unknown;
         let failed = Failed { addr: step.addr.clone(), verb, error };
@@ -549,7 +551,7 @@ impl<'a> Run<'a> {
         for number in std::mem::take(&mut self.running).into_keys() {
             let step = &self.plan.steps[number as usize];
             let error = OpError::new(OpErrorClass::Unknown, "dsenv was told to stop at once");
-            let verb = verb_name(&step.verb);
+            let verb = Work::from(&step.verb);
             self.outcome.unknown.push(Failed { addr: step.addr.clone(), verb, error });
         }
         self.skip_the_rest();
@@ -605,18 +607,6 @@ fn append(journal: &mut Journal, record: &Record<'_>, outcome: &mut Outcome) {
 enum Prepared {
     Call(Request),
     Nothing,
-}
-
-/// Names a verb, for people and records.
-fn verb_name(verb: &Verb) -> &'static str {
-    match verb {
-        Verb::Create { .. } => "create",
-        Verb::Update { .. } => "update",
-        Verb::Resume => "resume",
-        Verb::Delete { .. } => "delete",
-        Verb::Forget => "forget",
-        Verb::Record { .. } => "record",
-    }
 }
 
 /// What terms refer to while the plan is applied: the state as it is now.

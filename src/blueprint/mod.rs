@@ -20,7 +20,7 @@ use crate::diag::{Code, Diagnostic, Findings, Source, Span, suggest};
 use crate::yaml::{self, Map, Node, NodeKind};
 use dsenv_sdk::kinds;
 use dsenv_sdk::schema::Kind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most resources that a blueprint may come to, members of `for_each` counted.
 pub const RESOURCES_MAX: usize = 10_000;
@@ -78,6 +78,9 @@ pub struct Blueprint {
     pub inputs: BTreeMap<String, Input>,
     /// Its resources.
     pub resources: BTreeMap<String, Block>,
+    /// Names of blocks under `resources` that could not be read: what refers to them is not wrong
+    /// on top of it.
+    pub unread: BTreeSet<String>,
     /// The only things that an environment may set, by path, with their bounds.
     pub vary: BTreeMap<String, (Span, Node)>,
     /// Its environments; there is always at least one.
@@ -119,12 +122,14 @@ pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
     };
     refuse_unknown_blocks(map, &mut findings);
     let Some(name) = read_name(map, node.span, &mut findings) else { return (None, findings) };
+    let resources = read_resources(map, node.span, &mut findings);
     let mut blueprint = Blueprint {
         name,
+        unread: unread(map, &resources),
         description: text_of(map, "description", &mut findings),
         owner: text_of(map, "owner", &mut findings),
         inputs: inputs::read(map, &mut findings),
-        resources: read_resources(map, node.span, &mut findings),
+        resources,
         vary: read_nodes(map, "vary", &mut findings),
         environments: environments::read(map, &mut findings),
         policies: read_policies(map, &mut findings),
@@ -228,6 +233,12 @@ fn read_resources(map: &Map, whole: Span, findings: &mut Findings) -> BTreeMap<S
         }
     }
     resources
+}
+
+fn unread(map: &Map, resources: &BTreeMap<String, Block>) -> BTreeSet<String> {
+    let blocks = map.value("resources").and_then(Node::as_map);
+    let names = blocks.into_iter().flat_map(Map::keys);
+    names.filter(|name| !resources.contains_key(*name)).map(str::to_owned).collect()
 }
 
 fn read_kind(name: &Text, body: &Map, findings: &mut Findings) -> Option<&'static Kind> {

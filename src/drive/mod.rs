@@ -8,6 +8,7 @@
 //! What it must never do: print, ask, or know a provider's name.
 
 mod compile;
+mod edits;
 mod problem;
 mod site;
 

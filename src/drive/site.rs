@@ -5,7 +5,7 @@ use super::compile::{Compiled, Front, Request, back, front};
 use crate::apply::{self, Execution, Interrupt, OnError, Outcome, Recovered, Watch};
 use crate::diag::{Code, Diagnostic, Findings, Source};
 use crate::diff::{self, Mode, Wishes};
-use crate::event::Event;
+use crate::event::{Event, Summary};
 use crate::guard::{self, Allowed};
 use crate::journal::{self, Phase, Record};
 use crate::lock::{self, Lock};
@@ -360,7 +360,7 @@ impl Site {
             return Err(Problem::refused(Diagnostic::error(Code::E0810, message).help(help)));
         }
         for (want, addr) in &missing {
-            events(Event::Locking { addr: addr.clone(), what: want.what });
+            events(Event::Locking { addr: addr.clone(), what: want.what.to_owned() });
             let told = |text: &str| watch(addr, text);
             let doing = format!("pinning the {} of `{addr}`", want.what);
             let pinned = sitting.connection.pin(want, &told).await;
@@ -438,12 +438,13 @@ impl Site {
         {
             left = self.prove_empty(&*sitting.connection).await?;
         }
-        (talk.events)(Event::ApplyDone {
+        let summary = Summary {
             applied: outcome.applied.len(),
             failed: outcome.failed.len(),
             skipped: outcome.skipped.len(),
             unknown: outcome.unknown.len(),
-        });
+        };
+        (talk.events)(Event::ApplyDone { summary });
         Ok(Ended::Ran { outcome, finished, state: Box::new(state), left })
     }
 

@@ -45,10 +45,16 @@ fn offset(source: &str, (line, column): (isize, isize)) -> usize {
     before + tail.char_indices().nth(column).map_or(tail.len(), |(at, _)| at)
 }
 
-/// Takes the parser's own prefix away and keeps one line.
+/// Words the parser's message for people: its lists of expected tokens are the grammar's, not theirs.
 fn tidy_message(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    line.trim_start_matches("Syntax error: ").trim_end_matches('.').to_owned()
+    let line = line.trim_start_matches("Syntax error: ").trim_end_matches('.');
+    let quoted = line.split_once('\'').and_then(|(_, rest)| rest.split_once('\''));
+    match quoted {
+        Some(("<EOF>", _)) => "it ends too early".to_owned(),
+        Some((token, _)) if line.contains(" input '") => format!("`{token}` cannot stand here"),
+        _ => line.to_owned(),
+    }
 }
 
 impl Program {

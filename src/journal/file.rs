@@ -182,16 +182,21 @@ fn explain(error: LineError, path: &Path, line: usize) -> JournalError {
 /// Splits the bytes into whole commits and a torn rest, of which the length is returned.
 fn whole_commits<'a>(bytes: &'a [u8], path: &Path) -> Result<(&'a [u8], usize), JournalError> {
     let mut last_hash = blake3::Hash::from_bytes([0; 32]);
-    let mut commits = 0;
+    let (mut commits, mut lines) = (0, 0);
     let (mut whole, mut start) = (0, 0);
     while let Some(length) = bytes[start..].iter().position(|byte| *byte == b'\n') {
         let end = start + length + 1;
-        if let Some(commit) = read_commit(&bytes[start..end - 1]) {
+        if read_commit(&bytes[start..end - 1]).is_some() {
             let hash = chain(&last_hash, &bytes[whole..start]);
-            if commit.n != commits + 1 || commit.blake3 != hash.to_hex().as_str() {
+            let (n, blake3) = (commits + 1, hash.to_hex().to_string());
+            let mut expected = Vec::with_capacity(128);
+            write_commit(&mut expected, &Commit { n, records: lines, blake3 });
+            if bytes[start..end] != expected {
                 break;
             }
-            (commits, last_hash, whole) = (commit.n, hash, end);
+            (commits, last_hash, whole, lines) = (n, hash, end, 0);
+        } else {
+            lines += 1;
         }
         start = end;
     }

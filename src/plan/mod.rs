@@ -15,7 +15,11 @@
 //! - A node whose native type changes is replaced delete-first, and so is whatever is replaced with
 //!   it: the state keeps one type a node, and the old object must be deleted as what it is.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod steps;
+pub mod view;
+pub mod wire;
 
 pub use steps::{Sources, build};
 

@@ -163,10 +163,7 @@ fn verbs(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> V
         Action::Resume => vec![Verb::Resume],
         Action::Replace => {
             let old = current.expect("what is replaced is there");
-            vec![
-                delete(old),
-                Verb::Create { generation, args },
-            ]
+            vec![delete(old), Verb::Create { generation, args }]
         }
         Action::Delete if change.reason != Reason::Deposed => {
             current.map(delete).into_iter().collect()
@@ -185,11 +182,7 @@ fn verbs(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> V
 
 /// What becomes of the data; `None` keeps the object and forgets it. Whether that is allowed at all
 /// is for [`crate::guard`] to say.
-fn fate(
-    change: &Change,
-    facts: Option<&NodeFacts>,
-    sources: &Sources<'_>,
-) -> Option<DataFate> {
+fn fate(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> Option<DataFate> {
     if sources.forgotten.iter().any(|addr| addr.covers(&change.addr)) {
         return None;
     }
@@ -245,8 +238,7 @@ fn link(
     for (addr, made) in steps_of {
         let Change { action, order, .. } = changes[addr];
         let anew = matches!(action, Action::Replace | Action::Create);
-        let deletes_first =
-            anew && *order == ReplaceOrder::DeleteFirst && !made.gone.is_empty();
+        let deletes_first = anew && *order == ReplaceOrder::DeleteFirst && !made.gone.is_empty();
         if let Some(ready) = made.ready {
             let node = sources.native.nodes.get(addr);
             let needed = node.into_iter().flat_map(|node| &node.depends_on);
@@ -258,7 +250,8 @@ fn link(
             } else if *action == Action::Replace {
                 push_after(steps, &made.gone, ready);
             } else {
-                wishes.extend(made.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
+                wishes
+                    .extend(made.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
             }
         }
         let prior = sources.state.resources.get(addr);
@@ -269,7 +262,9 @@ fn link(
             }
             // Its own delete has let go already.
             if let Some(ready) = made.ready.filter(|_| !deletes_first) {
-                wishes.extend(other.gone.iter().map(|delete| Wish { delete: *delete, change: ready }));
+                wishes.extend(
+                    other.gone.iter().map(|delete| Wish { delete: *delete, change: ready }),
+                );
             }
         }
     }

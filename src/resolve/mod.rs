@@ -13,6 +13,9 @@ mod overlay;
 mod reader;
 mod shared_fields;
 
+#[cfg(test)]
+mod tests;
+
 pub use environment::InputSource;
 pub use shared_fields::Lifecycle;
 

@@ -113,12 +113,20 @@ impl Reader<'_> {
         };
         match self.settle_or_keep(text, &compiled, form) {
             Ok(term) => term,
-            Err((path, mistake)) => {
-                let span = path.map_or(node.span, |path| self.path_span(node, text, &path));
-                self.push(mistake.code, mistake.message, span, mistake.help, findings);
-                Term::Known(Value::Null)
+            Err(mistakes) => {
+                for (path, mistake) in mistakes {
+                    let span = path.map_or(node.span, |path| self.path_span(node, text, &path));
+                    self.push(mistake.code, mistake.message, span, mistake.help, findings);
+                }
+                self.keep(text, form, BTreeSet::new())
             }
         }
+    }
+
+    /// An expression as it stands; after a mistake too, so that its type is taken on trust.
+    fn keep(&self, text: &str, form: Form, refs: BTreeSet<Ref>) -> Term {
+        let refs = refs.into_iter().collect();
+        Term::Expr(Expr { source: text.into(), form, each: self.each.clone(), refs })
     }
 
     /// The place of a plain path in its scalar; the whole scalar when it is not written plainly.
@@ -153,44 +161,51 @@ impl Reader<'_> {
         text: &str,
         compiled: &Compiled,
         form: Form,
-    ) -> Result<Term, (Option<Vec<String>>, Mistake)> {
+    ) -> Result<Term, Vec<(Option<Vec<String>>, Mistake)>> {
         if compiled.computes_with_self() {
             let message = "`self` is filled in by the machine, and nothing is computed with it";
             let mistake = Mistake { code: Code::E0403, message: message.to_owned(), help: None };
-            return Err((None, mistake));
+            return Err(vec![(None, mistake)]);
         }
         let mut refs = BTreeSet::new();
+        let mut mistakes = Vec::new();
         for path in compiled.paths() {
-            let found = self.references(path, form).map_err(|m| (Some(path.clone()), m))?;
-            refs.extend(found);
+            if self.was_refused(path) {
+                return Ok(self.keep(text, form, BTreeSet::new()));
+            }
+            match self.references(path, form) {
+                Ok(found) => refs.extend(found),
+                Err(mistake) => mistakes.push((Some(path.clone()), mistake)),
+            }
         }
-        if refs.is_empty() && !compiled.paths().iter().any(|path| self.is_refused(path)) {
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        if refs.is_empty() {
             let outcome = compiled.evaluate(form, &mut |path| self.now(path));
             return match outcome {
                 Ok(Outcome::Known(value)) => Ok(Term::Known(value)),
                 Ok(Outcome::Unknown) => unreachable!("nothing in it is open"),
-                Err(message) => Err((None, Mistake { code: Code::E0402, message, help: None })),
+                Err(message) => {
+                    Err(vec![(None, Mistake { code: Code::E0402, message, help: None })])
+                }
             };
         }
         if let (Some(_), Form::Plain, 1) = (compiled.sole_path(), form, refs.len()) {
             let only = refs.into_iter().next().expect("there is one");
             return Ok(Term::Ref(only));
         }
-        Ok(Term::Expr(Expr {
-            source: text.into(),
-            form,
-            each: self.each.clone(),
-            refs: refs.into_iter().collect(),
-        }))
+        Ok(self.keep(text, form, refs))
     }
 
-    /// Says whether a path takes an input whose value was refused: said once, where it is given.
-    /// What is computed with it stays open, and the blueprint is refused all the same.
-    fn is_refused(&self, path: &[String]) -> bool {
-        let [root, name, ..] = path else { return false };
-        root == "inputs"
-            && self.blueprint.inputs.contains_key(name)
-            && !self.scope.inputs.contains_key(name)
+    /// Says whether a path leads to something whose own mistake was reported already: a resource
+    /// that could not be read, an input without a value.
+    fn was_refused(&self, path: &[String]) -> bool {
+        let input = || {
+            let name = path.get(1).map_or("", String::as_str);
+            self.blueprint.inputs.contains_key(name) && !self.scope.inputs.contains_key(name)
+        };
+        self.blueprint.unread.contains(&path[0]) || path[0] == "inputs" && input()
     }
 
     /// What a path stands for that needs no resource.
@@ -245,10 +260,6 @@ impl Reader<'_> {
         }
         match lookup_now(self.scope, self.each.as_deref(), path) {
             Some(Lookup::Missing(message)) => {
-                // An input that was refused already would be reported twice.
-                if path[0] == "inputs" && self.blueprint.inputs.contains_key(path[1].as_str()) {
-                    return Ok(());
-                }
                 let candidates: Vec<&str> = match path[0].as_str() {
                     "inputs" => self.blueprint.inputs.keys().map(String::as_str).collect(),
                     "env" => self.scope.env.keys().map(String::as_str).collect(),

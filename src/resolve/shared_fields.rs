@@ -315,6 +315,9 @@ fn named(
 ) -> Vec<Addr> {
     let parsed = text.parse::<Addr>().ok();
     let known = parsed.as_ref().and_then(|addr| reader.members.get(&*addr.name));
+    if parsed.as_ref().is_some_and(|addr| reader.blueprint.unread.contains(&*addr.name)) {
+        return Vec::new();
+    }
     let (Some(addr), Some(members)) = (parsed, known) else {
         let message = format!("`{what}` names `{text}`, and there is no such resource");
         let names = reader.blueprint.resources.keys().map(String::as_str);

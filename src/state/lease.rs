@@ -35,7 +35,7 @@ pub enum LeaseError {
     #[error("the state is locked by {holder}; waited {waited_ms} ms")]
     Held {
         /// Who.
-        holder: Holder,
+        holder: Box<Holder>,
         /// How long was waited.
         waited_ms: u64,
     },
@@ -45,7 +45,7 @@ pub enum LeaseError {
         /// The lock's file.
         path: PathBuf,
         /// Who has it now, when somebody has.
-        by: Option<Holder>,
+        by: Option<Box<Holder>>,
     },
     /// The lock's file is not one.
     #[error(
@@ -61,7 +61,7 @@ pub enum LeaseError {
     Disk(#[from] DiskError),
 }
 
-fn taken_by(holder: &Option<Holder>) -> String {
+fn taken_by(holder: &Option<Box<Holder>>) -> String {
     holder.as_ref().map(|holder| format!(": it was taken over by {holder}")).unwrap_or_default()
 }
 
@@ -122,7 +122,7 @@ impl Holder {
 struct LockFile {
     format: String,
     fence: u64,
-    holder: Option<Holder>,
+    holder: Option<Box<Holder>>,
 }
 
 /// The right to change one environment's state. Clones are the same right; the last one that is
@@ -211,7 +211,7 @@ fn take(
     dir: &Path,
     operation: &str,
     stale: Option<jiff::Timestamp>,
-) -> Result<Result<Lease, Holder>, LeaseError> {
+) -> Result<Result<Lease, Box<Holder>>, LeaseError> {
     let lock = Lock::of(dir);
     let disk = world.disk();
     let guard = match lock.guard(disk) {
@@ -232,7 +232,10 @@ fn take(
     let fence = found.fence + 1;
     let holder = new_holder(&**world, operation);
     let id = holder.id.clone();
-    lock.write(disk, &LockFile { format: FORMAT.to_owned(), fence, holder: Some(holder) })?;
+    lock.write(
+        disk,
+        &LockFile { format: FORMAT.to_owned(), fence, holder: Some(Box::new(holder)) },
+    )?;
     drop(guard);
     let (world, released) = (world.clone(), AtomicBool::new(false));
     Ok(Ok(Lease(Arc::new(Held { world, lock, id, fence, released }))))
@@ -261,13 +264,13 @@ fn end_of_lease(from: jiff::Timestamp) -> jiff::Timestamp {
 }
 
 /// Says who holds the lock of the environment in `dir`, whether or not it still counts.
-pub fn holder(world: &dyn World, dir: &Path) -> Result<Option<Holder>, LeaseError> {
+pub fn holder(world: &dyn World, dir: &Path) -> Result<Option<Box<Holder>>, LeaseError> {
     Ok(Lock::of(dir).read(world.disk())?.holder)
 }
 
 /// Takes the lock from whoever has it and leaves it free; returns who it was. A holder that still
 /// counts is refused with [`LeaseError::Held`].
-pub fn unlock(world: &dyn World, dir: &Path) -> Result<Option<Holder>, LeaseError> {
+pub fn unlock(world: &dyn World, dir: &Path) -> Result<Option<Box<Holder>>, LeaseError> {
     let lock = Lock::of(dir);
     let _guard = lock.guard(world.disk())?;
     let found = lock.read(world.disk())?;
@@ -282,7 +285,7 @@ pub fn unlock(world: &dyn World, dir: &Path) -> Result<Option<Holder>, LeaseErro
 
 /// Does the same to a holder that still counts, and to a damaged lock. The holder is fenced out:
 /// what it does in the cloud meanwhile is found by its tokens.
-pub fn unlock_by_force(world: &dyn World, dir: &Path) -> Result<Option<Holder>, LeaseError> {
+pub fn unlock_by_force(world: &dyn World, dir: &Path) -> Result<Option<Box<Holder>>, LeaseError> {
     let lock = Lock::of(dir);
     let _guard = lock.guard(world.disk())?;
     let found = match lock.read(world.disk()) {

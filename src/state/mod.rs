@@ -158,3 +158,6 @@ pub enum Status {
     /// A delete was begun and its end is not known.
     Deleting,
 }
+
+#[cfg(test)]
+mod tests;

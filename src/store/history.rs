@@ -10,13 +10,13 @@ use crate::state::file::{FileError, STATE_BYTES_MAX};
 use std::path::{Path, PathBuf};
 
 /// How many generations are kept.
-pub const GENERATIONS_MAX: usize = 50;
+pub(crate) const GENERATIONS_MAX: usize = 50;
 /// Once they are larger than this together, only [`GENERATIONS_MIN`] are kept.
-pub const GENERATIONS_BYTES_MAX: u64 = 256 << 20;
+pub(crate) const GENERATIONS_BYTES_MAX: u64 = 256 << 20;
 /// How many are kept whatever their size.
-pub const GENERATIONS_MIN: usize = 5;
+pub(crate) const GENERATIONS_MIN: usize = 5;
 /// How many journals are kept.
-pub const JOURNALS_MAX: usize = 20;
+pub(crate) const JOURNALS_MAX: usize = 20;
 const LINES_BYTES_MAX: u64 = 256 << 20;
 
 /// The operations of an environment.

@@ -308,18 +308,18 @@ impl Store {
     }
 
     /// Says who holds the lock, whether or not they still live.
-    pub fn holder(&self) -> Result<Option<Holder>, StoreError> {
+    pub fn holder(&self) -> Result<Option<Box<Holder>>, StoreError> {
         Ok(lease::holder(&*self.world, &self.dir)?)
     }
 
     /// Frees a lock whose holder is gone; returns who it was. One that still counts is refused.
-    pub fn unlock(&self) -> Result<Option<Holder>, StoreError> {
+    pub fn unlock(&self) -> Result<Option<Box<Holder>>, StoreError> {
         self.world.disk().create_dir_all(&self.dir)?;
         Ok(lease::unlock(&*self.world, &self.dir)?)
     }
 
     /// Frees the lock whoever holds it; returns who it was. They are fenced out.
-    pub fn unlock_by_force(&self) -> Result<Option<Holder>, StoreError> {
+    pub fn unlock_by_force(&self) -> Result<Option<Box<Holder>>, StoreError> {
         self.world.disk().create_dir_all(&self.dir)?;
         Ok(lease::unlock_by_force(&*self.world, &self.dir)?)
     }
@@ -609,3 +609,6 @@ fn describe(error: &StoreError) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -398,3 +398,49 @@ impl Drop for SimGuard {
 }
 
 impl DiskGuard for SimGuard {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(disk: &SimDisk, path: &str) -> Option<Vec<u8>> {
+        disk.read(Path::new(path), 1_000).expect("readable")
+    }
+
+    #[test]
+    fn only_what_was_synced_survives_for_certain() {
+        let disk = SimDisk::new();
+        disk.create_dir_all(Path::new("/d")).expect("made");
+        disk.write_atomic(Path::new("/d/old"), b"old").expect("written");
+        let mut file = disk.open_append(Path::new("/d/old")).expect("there");
+        file.append(b"+new").expect("appended");
+        disk.create(Path::new("/d/fresh")).expect("made").sync().expect("synced");
+        disk.rename(Path::new("/d/old"), Path::new("/d/renamed")).expect("renamed");
+        let lost = disk.power_off(PowerOff::DropsAll);
+        assert_eq!(read(&lost, "/d/old").as_deref(), Some(&b"old"[..]));
+        assert_eq!((read(&lost, "/d/fresh"), read(&lost, "/d/renamed")), (None, None));
+        let kept = disk.power_off(PowerOff::KeepsAll);
+        assert_eq!(read(&kept, "/d/renamed").as_deref(), Some(&b"old+new"[..]));
+        let torn: BTreeSet<_> = (0..200)
+            .filter_map(|seed| read(&disk.power_off(PowerOff::Tears(seed)), "/d/renamed"))
+            .collect();
+        assert!(torn.len() > 4 && torn.iter().all(|bytes| bytes.starts_with(b"old")), "{torn:?}");
+    }
+
+    #[test]
+    fn an_atomic_write_is_old_or_new_at_every_cut() {
+        let base = SimDisk::new();
+        base.create_dir_all(Path::new("/d")).expect("made");
+        base.write_atomic(Path::new("/d/f"), b"old").expect("written");
+        for operations in 0..6 {
+            for seed in 0..50 {
+                let disk = base.power_off(PowerOff::KeepsAll);
+                disk.cut_power_after(operations);
+                let done = disk.write_atomic(Path::new("/d/f"), b"new").is_ok();
+                let found = read(&disk.power_off(PowerOff::Tears(seed)), "/d/f");
+                let found = found.expect("it is never gone");
+                assert!(found == b"new" || found == b"old" && !done, "{operations} {seed}");
+            }
+        }
+    }
+}

@@ -187,7 +187,7 @@ impl<'s> Builder<'s> {
             self.findings.push(
                 Diagnostic::error(Code::E0006, "there is nothing in it but comments and space")
                     .at(end)
-                    .help("run `dsenv init` to start with a blueprint that works"),
+                    .help("begin with `blueprint: NAME` and `resources:`; `dsenv explain E0006` shows a whole one"),
             );
         }
         Ok(())

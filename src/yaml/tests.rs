@@ -499,7 +499,7 @@ fn a_file_with_nothing_in_it() {
         1 |
           | ^ there is nothing in it but comments and space
           |
-          = help: run `dsenv init` to start with a blueprint that works
+          = help: begin with `blueprint: NAME` and `resources:`; `dsenv explain E0006` shows a whole one
 
     "#]],
     );
@@ -512,7 +512,7 @@ fn a_file_with_nothing_in_it() {
         3 | # comments
           |           ^ there is nothing in it but comments and space
           |
-          = help: run `dsenv init` to start with a blueprint that works
+          = help: begin with `blueprint: NAME` and `resources:`; `dsenv explain E0006` shows a whole one
 
     "#]],
     );
@@ -525,7 +525,7 @@ fn a_file_with_nothing_in_it() {
         1 | ---
           |    ^ there is nothing in it but comments and space
           |
-          = help: run `dsenv init` to start with a blueprint that works
+          = help: begin with `blueprint: NAME` and `resources:`; `dsenv explain E0006` shows a whole one
 
     "#]],
     );

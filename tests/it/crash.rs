@@ -197,7 +197,11 @@ fn a_death_in_any_call_and_then_back_to_what_was() {
             let stopped = lab.run_until(Stop::Call(nth, When::After));
             // A database whose delete was begun may be half gone: making it anew must be asked for.
             lab.options.allowed.replace = vec![crate::lab::addr("db")];
-            lab.apply_and_settle(if edit.before.is_empty() { "z: {kind: value, input: 1}" } else { edit.before });
+            lab.apply_and_settle(if edit.before.is_empty() {
+                "z: {kind: value, input: 1}"
+            } else {
+                edit.before
+            });
             if !stopped {
                 break;
             }

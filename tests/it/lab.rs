@@ -281,11 +281,7 @@ impl Lab {
     }
 
     /// Applies with these wishes once.
-    pub(crate) fn with_wishes<T>(
-        &mut self,
-        wishes: Wishes,
-        run: impl FnOnce(&mut Lab) -> T,
-    ) -> T {
+    pub(crate) fn with_wishes<T>(&mut self, wishes: Wishes, run: impl FnOnce(&mut Lab) -> T) -> T {
         let before = std::mem::replace(&mut self.options.wishes, wishes);
         let result = run(self);
         self.options.wishes = before;

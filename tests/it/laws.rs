@@ -76,7 +76,11 @@ outputs: {p: "${given.value}", all: "${kept.output}"}
         seen += &format!("{:?}", lab.events);
         seen += &format!("{:?}", lab.apply(text));
         seen += &format!("{:?} {:?} {:?}", lab.events, lab.state(), lab.cloud);
-        seen += &format!("{:?} {:?}", lab.try_plan().map(|planned| planned.plan).ok(), lab.site().world.process());
+        seen += &format!(
+            "{:?} {:?}",
+            lab.try_plan().map(|planned| planned.plan).ok(),
+            lab.site().world.process()
+        );
         assert!(!seen.contains(SENTINEL));
         let stored = lab.world.sim_disk().files();
         assert!(stored.keys().any(|path| path.ends_with("state.json")));
@@ -291,13 +295,13 @@ impl Provider for Careless {
 
 mod careless {
     use super::CarelessConnection;
+    use dsenv_sdk::Addr;
     use dsenv_sdk::provider::{
         Accepted, Connection, Create, Delete, Found, Identity, Observed, OpError, Owned, Prior,
         Progress, Token, Update, Want, Watch,
     };
     use dsenv_sdk::schema::NativeType;
     use dsenv_sdk::value::Value;
-    use dsenv_sdk::Addr;
 
     #[async_trait::async_trait]
     impl Connection for CarelessConnection {

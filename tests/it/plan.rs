@@ -101,7 +101,8 @@ fn broken_rules(plan: &Plan, state: &State) -> Vec<String> {
                 }
             };
             let (is, was) = (&late_step.addr, &early_step.addr);
-            let needs_now = plan.nodes[is].depends_on.contains(was) && !changes[is].after.is_empty();
+            let needs_now =
+                plan.nodes[is].depends_on.contains(was) && !changes[is].after.is_empty();
             let needed = |a: &Addr, b: &Addr| {
                 state.resources.get(a).is_some_and(|prior| prior.depends_on.contains(b))
             };
@@ -109,9 +110,8 @@ fn broken_rules(plan: &Plan, state: &State) -> Vec<String> {
                 let change = changes[addr];
                 change.action == Action::Replace && change.order == ReplaceOrder::DeleteFirst
             };
-            let create_first = |addr: &Addr| {
-                changes[addr].action == Action::Replace && !delete_first(addr)
-            };
+            let create_first =
+                |addr: &Addr| changes[addr].action == Action::Replace && !delete_first(addr);
             match (deletes(&late_step.verb), deletes(&early_step.verb)) {
                 (false, false) if needs_now => must("made after what it needs"),
                 (true, true) if needed(was, is) => must("deleted after what needed it"),
@@ -135,7 +135,8 @@ fn broken_rules(plan: &Plan, state: &State) -> Vec<String> {
 /// For each step, every step that comes before it; panics on a cycle.
 fn reachable(plan: &Plan) -> Vec<BTreeSet<usize>> {
     let direct = |at: usize| plan.steps[at].after.iter().map(|n| *n as usize);
-    let mut reach: Vec<BTreeSet<usize>> = (0..plan.steps.len()).map(|at| direct(at).collect()).collect();
+    let mut reach: Vec<BTreeSet<usize>> =
+        (0..plan.steps.len()).map(|at| direct(at).collect()).collect();
     for _ in 0..plan.steps.len() {
         for at in 0..reach.len() {
             let more: BTreeSet<usize> =

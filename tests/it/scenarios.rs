@@ -31,7 +31,7 @@ c: {{kind: value, input: {{name: c, from: "${{b.output.name}}"}}}}
 
 fn applied(outcome: &Outcome) -> Vec<String> {
     let mut lines: Vec<_> =
-        outcome.applied.iter().map(|(addr, verb)| format!("{verb} {addr}")).collect();
+        outcome.applied.iter().map(|(addr, verb)| format!("{} {addr}", verb.as_str())).collect();
     lines.sort();
     lines
 }
@@ -480,7 +480,10 @@ fn a_failed_step_skips_its_dependants_and_is_recorded() {
     assert_eq!(lab.state().resources.len(), 9);
     let errors = lab.store().read_errors().expect("the history of errors");
     assert_eq!(errors.len(), 1);
-    assert_eq!((errors[0].addr.to_string(), errors[0].failure.class.as_str()), ("bad".to_owned(), "invalid"));
+    assert_eq!(
+        (errors[0].addr.to_string(), errors[0].failure.class.as_str()),
+        ("bad".to_owned(), "invalid")
+    );
     lab.cloud.clear_faults();
     assert_eq!(lab.apply(&text).applied.len(), 4);
     lab.assert_settled();
@@ -550,9 +553,8 @@ fn a_target_brings_what_it_needs_and_nothing_else() {
 /// Scenario 22: one member.
 #[test]
 fn a_target_may_be_one_member() {
-    let text = |n: i32| {
-        format!("w: {{kind: value, for_each: [x, y], input: \"${{each.key}}-{n}\"}}")
-    };
+    let text =
+        |n: i32| format!("w: {{kind: value, for_each: [x, y], input: \"${{each.key}}-{n}\"}}");
     let mut lab = Lab::new();
     lab.apply(&text(1));
     let target = Wishes { target: vec![addr("w[y]")], ..Wishes::default() };
@@ -598,7 +600,11 @@ fn what_is_known_after_apply_takes_one_apply() {
     lab.apply_and_settle(text);
     let state = lab.state();
     let url = state.resources[&addr("url")].current.as_ref().expect("it is there");
-    assert!(url.args["input"].as_text().is_some_and(|text| text.starts_with("postgres://fake-database-")));
+    assert!(
+        url.args["input"]
+            .as_text()
+            .is_some_and(|text| text.starts_with("postgres://fake-database-"))
+    );
 }
 
 /// A lost reply leaves the step open, and the next apply asks.

@@ -1,0 +1,287 @@
+//! What the command asks of the running S3 endpoint: to make, read and delete buckets, and to read the
+//! keys again.
+//!
+//! The endpoint has the store open and holds its lock, so nobody else can. One JSON line a request
+//! and one a reply, over a Unix socket beside the supervisor's, in a folder of the user's alone. No
+//! secret crosses it: keys are read from the sealed records by the endpoint itself.
+
+use super::endpoint;
+use crate::environment::{Environment, disk_error, store_error};
+use crate::s3::{BucketSettings, Contents, Expire, Store, StoreError};
+use crate::supervisor;
+use dsenv_sdk::OpError;
+use dsenv_sdk::provider::OpErrorClass;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Longest line that either side reads.
+const LINE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How long to wait when the system has no descriptor left for a command.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What is asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    Ensure { bucket: String, settings: Settings },
+    Read { buckets: Vec<String> },
+    Delete { bucket: String },
+    ReadKeys,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reply {
+    Done,
+    Settings(Vec<Option<Settings>>),
+    Refused { what: Refusal, why: String },
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Refusal {
+    Invalid,
+    InUse,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Settings {
+    versioning: bool,
+    /// Prefix and days.
+    expire: Vec<(String, u32)>,
+}
+
+impl From<&BucketSettings> for Settings {
+    fn from(settings: &BucketSettings) -> Settings {
+        let expire = settings.expire.iter().map(|it| (it.prefix.clone(), it.days)).collect();
+        Settings { versioning: settings.versioning, expire }
+    }
+}
+
+impl From<Settings> for BucketSettings {
+    fn from(settings: Settings) -> BucketSettings {
+        let expire = settings.expire.into_iter().map(|(prefix, days)| Expire { prefix, days });
+        BucketSettings { versioning: settings.versioning, expire: expire.collect() }
+    }
+}
+
+/// Where the endpoint of an environment's folder is asked.
+fn socket(dir: &Path) -> PathBuf {
+    supervisor::socket_beside(&dir.join("supervisor"), "s3.sock")
+}
+
+/// Makes a bucket, or gives one that exists these settings.
+pub(super) async fn ensure_bucket(
+    env: &Environment,
+    bucket: &str,
+    settings: &BucketSettings,
+) -> Result<(), OpError> {
+    let request = Request::Ensure { bucket: bucket.to_owned(), settings: settings.into() };
+    done(ask(env, &request).await?)
+}
+
+/// Deletes a bucket with its objects; one that does not exist is deleted.
+pub(super) async fn delete_bucket(env: &Environment, bucket: &str) -> Result<(), OpError> {
+    endpoint::ensure(env).await?;
+    done(ask(env, &Request::Delete { bucket: bucket.to_owned() }).await?)
+}
+
+/// Has the endpoint read the keys from the records again.
+pub(super) async fn read_keys(env: &Environment) -> Result<(), OpError> {
+    endpoint::ensure(env).await?;
+    done(ask(env, &Request::ReadKeys).await?)
+}
+
+/// Reads buckets, `None` for one that does not exist. Starts nothing: without a supervisor the store
+/// is opened for a moment, which nobody else has open then.
+pub(super) async fn settings_of(
+    env: &Environment,
+    buckets: &[&str],
+) -> Result<Vec<Option<BucketSettings>>, OpError> {
+    let store = env.dir.join(endpoint::STORE);
+    if !store.exists() {
+        return Ok(buckets.iter().map(|_| None).collect());
+    }
+    let buckets: Vec<String> = buckets.iter().map(|name| (*name).to_owned()).collect();
+    let reply = match exchange(env, &Request::Read { buckets: buckets.clone() }).await {
+        Ok(reply) => reply,
+        Err(_) => match read_directly(store, buckets.clone()).await {
+            Ok(settings) => return Ok(settings),
+            // The endpoint came up in between.
+            Err(StoreError::Busy(_)) => ask(env, &Request::Read { buckets }).await?,
+            Err(error) => return Err(store_error(error)),
+        },
+    };
+    match reply {
+        Reply::Settings(all) => Ok(all.into_iter().map(|it| it.map(Into::into)).collect()),
+        reply => Err(unexpected(reply)),
+    }
+}
+
+async fn read_directly(
+    store: PathBuf,
+    buckets: Vec<String>,
+) -> Result<Vec<Option<BucketSettings>>, StoreError> {
+    let read = tokio::task::spawn_blocking(move || {
+        let store = Store::open(&store)?;
+        buckets.iter().map(|name| Ok(store.bucket(name)?.map(|it| it.settings))).collect()
+    });
+    read.await.expect("reading buckets does not panic")
+}
+
+/// Asks once; when the endpoint does not answer, sees to it that it runs and asks again.
+async fn ask(env: &Environment, request: &Request) -> Result<Reply, OpError> {
+    match exchange(env, request).await {
+        Ok(reply) => Ok(reply),
+        Err(_) => {
+            endpoint::ensure(env).await?;
+            exchange(env, request).await.map_err(disk_error)
+        }
+    }
+}
+
+async fn exchange(env: &Environment, request: &Request) -> io::Result<Reply> {
+    let mut stream = BufReader::new(UnixStream::connect(socket(&env.dir)).await?);
+    check_peer(stream.get_ref())?;
+    send(&mut stream, request).await?;
+    receive(&mut stream).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+fn done(reply: Reply) -> Result<(), OpError> {
+    match reply {
+        Reply::Done => Ok(()),
+        reply => Err(unexpected(reply)),
+    }
+}
+
+fn unexpected(reply: Reply) -> OpError {
+    match reply {
+        Reply::Refused { what: Refusal::InUse, why } => OpError::new(OpErrorClass::InUse, why),
+        Reply::Refused { what: Refusal::Invalid, why } => OpError::new(OpErrorClass::Invalid, why),
+        Reply::Done | Reply::Settings(_) => {
+            OpError::new(OpErrorClass::Invalid, "the S3 endpoint answered what was not asked")
+        }
+    }
+}
+
+/// Under `/tmp`, somebody else's socket may have the name.
+fn check_peer(stream: &UnixStream) -> io::Result<()> {
+    let (peer, own) = (stream.peer_cred()?.uid(), rustix::process::geteuid().as_raw());
+    if peer == own {
+        return Ok(());
+    }
+    let text = format!("the socket of the S3 endpoint belongs to user {peer}");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+async fn send(stream: &mut BufReader<UnixStream>, line: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    stream.get_mut().write_all(&text).await
+}
+
+async fn receive<T: serde::de::DeserializeOwned>(
+    stream: &mut BufReader<UnixStream>,
+) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    stream.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
+    if !line.ends_with(b"\n") {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(&line)?))
+}
+
+/// The endpoint's side. Dropping it removes the socket.
+pub(super) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // It may be gone with its folder.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Control {
+    /// Listens for the commands of an environment's folder.
+    pub(super) fn bind(dir: &Path) -> io::Result<Control> {
+        let path = socket(dir);
+        // What a daemon that was killed left; the store's lock says that no other one lives.
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Control { listener: UnixListener::bind(&path)?, path })
+    }
+
+    /// Answers, one command after the other, until it is dropped.
+    pub(super) async fn answer(
+        &self,
+        store: &Arc<Store>,
+        read_keys: &(dyn Fn() -> Result<(), String> + Sync),
+    ) {
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else {
+                // No descriptor is left for it; in a moment there may be.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            if check_peer(&stream).is_err() {
+                continue;
+            }
+            let mut stream = BufReader::new(stream);
+            if let Ok(Some(request)) = receive(&mut stream).await {
+                let reply = match request {
+                    Request::ReadKeys => match read_keys() {
+                        Ok(()) => Reply::Done,
+                        Err(why) => Reply::Refused { what: Refusal::Invalid, why },
+                    },
+                    request => on_store(Arc::clone(store), request).await,
+                };
+                // A command that is gone asks again.
+                let _ = send(&mut stream, &reply).await;
+            }
+        }
+    }
+}
+
+async fn on_store(store: Arc<Store>, request: Request) -> Reply {
+    let worked = tokio::task::spawn_blocking(move || work(&store, request));
+    match worked.await.expect("work on the store does not panic") {
+        Ok(reply) => reply,
+        Err(error) => {
+            let what = match error {
+                StoreError::BucketNotEmpty { .. } => Refusal::InUse,
+                _ => Refusal::Invalid,
+            };
+            Reply::Refused { what, why: error.to_string() }
+        }
+    }
+}
+
+fn work(store: &Store, request: Request) -> Result<Reply, StoreError> {
+    match request {
+        Request::Ensure { bucket, settings } => {
+            store.ensure_bucket(&bucket, &settings.into())?;
+            Ok(Reply::Done)
+        }
+        Request::Read { buckets } => {
+            let read = |name: &String| Ok(store.bucket(name)?.map(|it| (&it.settings).into()));
+            Ok(Reply::Settings(buckets.iter().map(read).collect::<Result<_, StoreError>>()?))
+        }
+        Request::Delete { bucket } => {
+            store.delete_bucket(&bucket, Contents::Delete)?;
+            Ok(Reply::Done)
+        }
+        Request::ReadKeys => unreachable!("keys are no affair of the store"),
+    }
+}

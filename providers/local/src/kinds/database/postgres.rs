@@ -1,0 +1,420 @@
+//! `local.postgres`: a PostgreSQL server with one database, under the supervisor.
+//!
+//! The superuser's password and the data folder are made once and kept in the record; grants and
+//! `dsenv exec` find them there. Where root runs dsenv, the server has an account of its own, and its
+//! data lies where that account can get.
+
+use super::{Object, Service, major};
+use crate::account::reachable_or;
+use crate::environment::{Assigned, Environment, Record, disk_error, failure, supervisor_error};
+use crate::postgres::admin::AdminError;
+use crate::postgres::{Binaries, Host, Recovered, Server, ServerAccounts, ServerError, server};
+use crate::supervisor::{
+    Command, EnvValue, Health, Process, Restart, RunAs, StopSignal, Unit, Work,
+};
+use crate::tool::{Tool, ToolEnv, run_ok};
+use async_trait::async_trait;
+use dsenv_sdk::builtin::random_text;
+use dsenv_sdk::provider::{DataFate, Entry, OpErrorClass, Watch};
+use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
+use dsenv_sdk::value::{Map, Value};
+use dsenv_sdk::{OpError, Secret};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The native type.
+pub(crate) const POSTGRES: NativeType = NativeType {
+    name: "local.postgres",
+    doc: "A PostgreSQL server on a loopback address, with one database.",
+    fields: &[
+        Field::new("database", Type::Text, "The database's name.").required().replaces(),
+        Field::new("version", Type::Text, "Its major version.").required().replaces(),
+        Field::new("size", Type::Choice(&["small", "medium", "large"]), "How many sessions.")
+            .class(Class::Scale),
+        Field::new("network", Type::Text, "The block that its address is in.")
+            .class(Class::Bind)
+            .replaces(),
+    ],
+    attributes: &[
+        Attribute::new("host", "Where it answers."),
+        Attribute::new("port", "The port that it answers on."),
+        Attribute::new("name", "The database's name on its server."),
+        Attribute::new("server_version", "The exact version that runs.").changes(),
+        Attribute::new("server", "Which server it is: another one after a replacement."),
+    ],
+    replace: ReplaceOrder::DeleteFirst,
+    state_only: false,
+    holds_data: true,
+};
+
+const PORT: u16 = 5432;
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const STOP_WITHIN_MS: u64 = 30_000;
+/// Where root keeps what the server's account could not reach in the environment's own folder.
+const SHARED_DATA: &str = "/var/lib/dsenv";
+const SHARED_CACHE: &str = "/var/cache/dsenv";
+
+/// Where the private values of a record have them.
+const PASSWORD: &str = "password";
+const DATA_DIR: &str = "data_dir";
+
+pub(crate) struct Postgres;
+
+fn unit_name(record: &Record) -> String {
+    format!("{}/postgres", record.remote_id)
+}
+
+fn log(env: &Environment, record: &Record) -> PathBuf {
+    env.dir.join("logs").join(format!("{}.log", record.remote_id))
+}
+
+/// A server as its record describes it, and the password of its superuser.
+pub(super) struct Known {
+    pub(super) server: Server,
+    pub(super) password: Secret,
+}
+
+/// Describes the server of a record that was begun before.
+pub(super) async fn known(
+    env: &Environment,
+    record: &Record,
+    watch: Watch<'_>,
+) -> Result<Known, OpError> {
+    let missing = |what: &str| {
+        let message = format!("the record of `{}` has no {what}", record.addr);
+        OpError::new(OpErrorClass::NotFound, message)
+    };
+    let password = record.own_text(PASSWORD).ok_or_else(|| missing("password"))?;
+    let data = record.own_text(DATA_DIR).ok_or_else(|| missing("data folder"))?;
+    let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
+    let assigned = assigned.ok_or_else(|| missing("address"))?;
+    let accounts = accounts()?;
+    let binaries = binaries(env, record, accounts.as_ref(), watch).await?;
+    let server = server(binaries, Path::new(data), &assigned, accounts)?;
+    Ok(Known { server, password: Secret::new(password) })
+}
+
+fn server(
+    binaries: Binaries,
+    data: &Path,
+    assigned: &Assigned,
+    accounts: Option<ServerAccounts>,
+) -> Result<Server, OpError> {
+    let port = assigned.port(PORT);
+    Server::new(binaries, data, assigned.address.into(), port, accounts).map_err(server_error)
+}
+
+fn accounts() -> Result<Option<ServerAccounts>, OpError> {
+    ServerAccounts::find().map_err(|error| {
+        let class = OpErrorClass::Denied { permission: None };
+        failure(class, "PostgreSQL has no account to run as", &error)
+    })
+}
+
+async fn binaries(
+    env: &Environment,
+    record: &Record,
+    accounts: Option<&ServerAccounts>,
+    watch: Watch<'_>,
+) -> Result<Binaries, OpError> {
+    let version = record.arg_text("version").unwrap_or_default();
+    let major = major(version).ok_or_else(|| {
+        let message = format!("`{version}` is not a major version of PostgreSQL");
+        OpError::new(OpErrorClass::Invalid, message)
+    })?;
+    let wanted = env.cache.join("postgres");
+    let account = accounts.map(|accounts| &accounts.server);
+    let cache = reachable_or(&wanted, Path::new(SHARED_CACHE), account);
+    let host = Host { env: &env.tools, cache: &cache, accounts };
+    Binaries::find(major, host, &mut |line| watch(line)).await.map_err(|missing| {
+        let help = missing.help();
+        failure(OpErrorClass::Invalid, "the database cannot be had", &missing).help(help)
+    })
+}
+
+fn server_error(error: ServerError) -> OpError {
+    let class = match &error {
+        ServerError::OtherServer { .. } | ServerError::NotData(_) => OpErrorClass::Conflict,
+        ServerError::Unreachable { .. } | ServerError::OtherOwner { .. } => {
+            OpErrorClass::Denied { permission: None }
+        }
+        _ => OpErrorClass::Invalid,
+    };
+    failure(class, "the database's server cannot be used", &error)
+}
+
+pub(super) fn admin_error(error: AdminError) -> OpError {
+    failure(OpErrorClass::Invalid, "the database's server did not do it", &error)
+}
+
+/// Sessions that a size allows; PostgreSQL's own default is 100.
+fn connections(record: &Record) -> u32 {
+    match record.arg_text("size") {
+        Some("large") => 400,
+        Some("medium") => 200,
+        _ => 100,
+    }
+}
+
+fn unit(env: &Environment, record: &Record, server: &Server, address: SocketAddr) -> Unit {
+    let launch = server.launch(connections(record));
+    let text = |word: OsString| word.to_string_lossy().into_owned();
+    let mut argv = vec![launch.program.to_string_lossy().into_owned()];
+    argv.extend(launch.args.into_iter().map(text));
+    let pg_isready = server.binaries().program("pg_isready");
+    // A package of binaries may have none; its server's port says less.
+    let health = if pg_isready.exists() {
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
+        let words = [&*pg_isready.to_string_lossy(), "-q", "-h", &host, "-p", &port];
+        Health::Command { argv: words.map(str::to_owned).into() }
+    } else {
+        Health::Tcp { address }
+    };
+    let run_as = launch.run_as.map(|it| RunAs { uid: it.uid, gid: it.gid, groups: vec![it.gid] });
+    Unit {
+        name: unit_name(record),
+        work: Work::Process(Process {
+            command: Command::Argv(argv),
+            cwd: launch.folder,
+            env: launch
+                .env
+                .into_iter()
+                .map(|(name, value)| (text(name), EnvValue::Plain(text(value))))
+                .collect(),
+            run_as,
+            stop_signal: StopSignal::Int,
+            stop_timeout_ms: STOP_WITHIN_MS,
+        }),
+        health: Some(health),
+        address: Some(address.ip()),
+        ports: vec![address.port()],
+        restart: Restart::Always,
+        log: log(env, record),
+    }
+}
+
+/// Puts password, data folder and address of a server that is begun into its record, durably.
+fn begin(
+    env: &Environment,
+    record: &mut Record,
+    accounts: Option<&ServerAccounts>,
+) -> Result<Assigned, OpError> {
+    let assigned = env
+        .addresses
+        .assign(
+            record.arg_text("network"),
+            record.token.as_str(),
+            &record.addr.to_string(),
+            &[PORT],
+        )
+        .map_err(disk_error)?;
+    if !record.own.contains_key(DATA_DIR) {
+        let wanted = env.dir.join("databases").join(&record.remote_id);
+        let account = accounts.map(|accounts| &accounts.server);
+        let data = reachable_or(&wanted, Path::new(SHARED_DATA), account);
+        record.own.insert(DATA_DIR.to_owned(), Value::text(data.to_string_lossy()));
+        record.own.insert(PASSWORD.to_owned(), Value::Secret(random_text(32)));
+        env.records.save(record).map_err(disk_error)?;
+    }
+    Ok(assigned)
+}
+
+/// Starts the server and returns once it answers SQL.
+async fn start(
+    env: &Environment,
+    record: &Record,
+    known: &Known,
+    address: SocketAddr,
+    watch: Watch<'_>,
+) -> Result<(), OpError> {
+    let client = env.client().await?;
+    let name = unit_name(record);
+    let units = client.list().await.map_err(supervisor_error)?;
+    let runs = units.iter().any(|unit| unit.name == name && unit.pid.is_some());
+    if !runs {
+        if let Recovered::Running(pid) = known.server.recover().await.map_err(server_error)? {
+            let message = format!("process {pid} has the data of `{}` open", record.addr);
+            let help = "end it, and run the command again";
+            return Err(OpError::new(OpErrorClass::Conflict, message).help(help));
+        }
+        env.check_free(address, &format!("`{}`", record.addr))?;
+    }
+    watch(&format!("waiting for the database at {address}"));
+    let unit = unit(env, record, &known.server, address);
+    client.put_unit(unit).await.map_err(supervisor_error)?;
+    let what = format!("the database at {address}");
+    env.wait_healthy(&client, &name, &what, READY_WITHIN).await?;
+    known.server.wait_ready(&known.password, READY_WITHIN).await.map_err(server_error)
+}
+
+#[async_trait]
+impl Object for Postgres {
+    fn ty(&self) -> &'static NativeType {
+        &POSTGRES
+    }
+
+    async fn make(
+        &self,
+        env: &Environment,
+        record: &mut Record,
+        watch: Watch<'_>,
+    ) -> Result<(), OpError> {
+        let accounts = accounts()?;
+        // First what may be missing: then nothing was begun.
+        binaries(env, record, accounts.as_ref(), watch).await?;
+        let assigned = begin(env, record, accounts.as_ref())?;
+        let known = known(env, record, watch).await?;
+        watch("making the database's data folder");
+        known.server.init(&known.password).await.map_err(server_error)?;
+        let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
+        start(env, record, &known, address, watch).await?;
+        let database = record.arg_text("database").unwrap_or_default().to_owned();
+        let admin = known.server.admin(&known.password).await.map_err(admin_error)?;
+        admin.ensure_database(&database).await.map_err(admin_error)?;
+        let version = known.server.binaries().version();
+        record.values = Map::from([
+            ("host".to_owned(), Value::text(address.ip().to_string())),
+            ("port".to_owned(), Value::Int(i64::from(address.port()))),
+            ("name".to_owned(), Value::text(database)),
+            ("server_version".to_owned(), Value::text(version)),
+            ("server".to_owned(), Value::text(record.remote_id.clone())),
+        ]);
+        Ok(())
+    }
+
+    async fn look(
+        &self,
+        _env: &Environment,
+        records: &[Record],
+    ) -> Result<Vec<Option<Map>>, OpError> {
+        let look = |record: &Record| {
+            let data = Path::new(record.own_text(DATA_DIR)?);
+            data.join("PG_VERSION").exists().then(|| record.values.clone())
+        };
+        Ok(records.iter().map(look).collect())
+    }
+
+    async fn remove(
+        &self,
+        env: &Environment,
+        record: &Record,
+        data: DataFate,
+        watch: Watch<'_>,
+    ) -> Result<(), OpError> {
+        let folder = record.own_text(DATA_DIR).map(PathBuf::from);
+        if data == DataFate::Snapshot && folder.as_ref().is_some_and(|folder| folder.exists()) {
+            dump(env, record, watch).await?;
+        }
+        env.remove_unit(&unit_name(record)).await?;
+        if let Some(folder) = folder {
+            env.remove_folder(&folder).await.map_err(disk_error)?;
+            // The shared folder of root goes with the last one in it; else it is not empty.
+            if folder.starts_with(SHARED_DATA) {
+                let _ = std::fs::remove_dir(SHARED_DATA);
+            }
+        }
+        env.remove_logs(&log(env, record)).map_err(disk_error)?;
+        env.addresses.release(record.token.as_str()).map_err(disk_error)
+    }
+
+    async fn restore(&self, env: &Environment, record: &Record) -> Result<(), OpError> {
+        let known = known(env, record, &|_| {}).await?;
+        let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
+        let Some(assigned) = assigned else { return Ok(()) };
+        let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
+        let client = env.client().await?;
+        let name = unit_name(record);
+        let units = client.list().await.map_err(supervisor_error)?;
+        if !units.iter().any(|unit| unit.name == name && unit.pid.is_some()) {
+            known.server.recover().await.map_err(server_error)?;
+        }
+        let unit = unit(env, record, &known.server, address);
+        client.put_unit(unit).await.map_err(supervisor_error)
+    }
+
+    fn services(&self, env: &Environment, record: &Record) -> Vec<Service> {
+        let at = |name: &str| {
+            record.values.get(name).map(|value| match value {
+                Value::Text(text) => text.clone(),
+                other => other.to_string(),
+            })
+        };
+        let url = at("host").zip(at("port")).zip(at("name"));
+        vec![Service {
+            name: "postgres".to_owned(),
+            unit: unit_name(record),
+            log: log(env, record),
+            url: url.map(|((host, port), name)| format!("postgresql://{host}:{port}/{name}")),
+        }]
+    }
+}
+
+/// Keeps a last copy, in the form that `pg_restore` reads, and says where.
+async fn dump(env: &Environment, record: &Record, watch: Watch<'_>) -> Result<(), OpError> {
+    let known = known(env, record, watch).await?;
+    let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
+    let Some(assigned) = assigned else { return Ok(()) };
+    let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
+    start(env, record, &known, address, watch).await?;
+    let folder = env.dir.join("snapshots");
+    crate::environment::create_private(&folder).map_err(disk_error)?;
+    let file = folder.join(format!("{}.dump", record.remote_id));
+    let mut variables = superuser_variables(record, &known, address);
+    variables.push(("PATH".into(), "/usr/bin:/bin".into()));
+    let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let tools = ToolEnv::new(variables);
+    let tool = Tool::new(&known.server.binaries().pg_dump(), &folder, &tools)
+        .args(["--format=custom", "--no-password", "--file"])
+        .arg(&file);
+    run_ok(tool, &mut |line| watch(line)).await.map_err(|error| {
+        failure(OpErrorClass::Invalid, "the last copy of the database failed", &error)
+    })?;
+    watch(&format!("a last copy of the database is in {}", file.display()));
+    Ok(())
+}
+
+fn superuser_variables(
+    record: &Record,
+    known: &Known,
+    address: SocketAddr,
+) -> Vec<(String, String)> {
+    let database = record.arg_text("database").unwrap_or_default();
+    [
+        ("PGHOST", address.ip().to_string()),
+        ("PGPORT", address.port().to_string()),
+        ("PGUSER", server::SUPERUSER.to_owned()),
+        ("PGPASSWORD", known.password.expose().to_owned()),
+        ("PGDATABASE", database.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Says how to run a command against a database as its superuser; without one, `psql`.
+pub(crate) async fn superuser_entry(
+    env: &Environment,
+    record: &Record,
+    argv: &[String],
+) -> Result<Entry, OpError> {
+    let known = known(env, record, &|_| {}).await?;
+    let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
+    let assigned =
+        assigned.ok_or_else(|| OpError::new(OpErrorClass::NotFound, "it has no address"))?;
+    let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
+    let variables = superuser_variables(record, &known, address);
+    let folder = known.server.binaries().program("psql");
+    let psql = if folder.exists() { folder.to_string_lossy().into_owned() } else { "psql".into() };
+    let mut env: Vec<(String, Value)> = variables
+        .into_iter()
+        .map(|(name, value)| {
+            let secret = name == "PGPASSWORD";
+            (name, if secret { Value::Secret(Secret::new(value)) } else { Value::text(value) })
+        })
+        .collect();
+    env.push(("PATH".to_owned(), Value::text(crate::environment::SYSTEM_PATH)));
+    env.push(("LANG".to_owned(), Value::text("C.UTF-8")));
+    let argv = if argv.is_empty() { vec![psql] } else { argv.to_vec() };
+    Ok(Entry { argv, env, dir: PathBuf::from("/") })
+}

@@ -1,0 +1,291 @@
+//! `local.software`: a venv that holds exactly what the lock names.
+//!
+//! Another lock makes another object: the new venv is built while services run from the old one, the
+//! workspace moves over, and then the old one is deleted.
+
+use super::super::Object;
+use crate::environment::{Environment, Record, disk_error, failure};
+use crate::python::install::InstallError;
+use crate::python::installer::InstallerError;
+use crate::python::resolve::ResolveError;
+use crate::python::spec::SpecError;
+use crate::python::tools::ToolsError;
+use crate::python::{
+    Installed, Locked, LockedPackage, PythonSpec, PythonVersion, Tools, install, installed, resolve,
+};
+use async_trait::async_trait;
+use dsenv_sdk::OpError;
+use dsenv_sdk::provider::{DataFate, OpErrorClass, Watch};
+use dsenv_sdk::schema::{Attribute, Field, NativeType, ReplaceOrder, Type};
+use dsenv_sdk::value::{Map, Value};
+use std::path::PathBuf;
+
+/// What is pinned, for people.
+pub(super) const WHAT: &str = "python packages";
+
+/// The native type.
+pub(crate) const SOFTWARE: NativeType = NativeType {
+    name: "local.software",
+    doc: "A Python environment that holds exactly what the lock names.",
+    fields: &[
+        Field::new("python", Type::Text, "The version asked for.").required().replaces(),
+        Field::new("packages", Type::List(&Type::Text), "The packages asked for.").replaces(),
+        Field::new("pins", Type::Any, "What the lock has for them.").required().replaces(),
+    ],
+    attributes: &[
+        Attribute::new("bin", "Its folder of programs, for the front of a `PATH`."),
+        Attribute::new("digest", "The digest of the lock that it was made from."),
+    ],
+    replace: ReplaceOrder::CreateFirst,
+    state_only: false,
+    holds_data: false,
+};
+
+/// Reads `python` and `packages`; `None` when they have another shape.
+pub(super) fn spec(fields: &Map) -> Option<Result<PythonSpec, SpecError>> {
+    let version = fields.get("python")?.as_text()?;
+    let packages = match fields.get("packages") {
+        Some(packages) => packages.as_list()?,
+        None => &[],
+    };
+    let packages: Option<Vec<String>> =
+        packages.iter().map(|package| package.as_text().map(str::to_owned)).collect();
+    Some(PythonSpec::new(version, &packages?))
+}
+
+/// What a lock is asked for.
+pub(super) fn need(spec: &PythonSpec) -> Map {
+    let packages = spec.packages().iter().map(|package| Value::text(package.clone())).collect();
+    Map::from([
+        ("python".to_owned(), Value::text(spec.version().to_string())),
+        ("packages".to_owned(), Value::List(packages)),
+    ])
+}
+
+/// Resolves a need into what the lock file keeps.
+pub(crate) async fn pin(env: &Environment, need: &Map, watch: Watch<'_>) -> Result<Value, OpError> {
+    let spec = spec(need)
+        .ok_or_else(|| OpError::new(OpErrorClass::Invalid, "a pin of software has another form"))?
+        .map_err(|error| {
+            failure(OpErrorClass::Invalid, "these packages cannot be locked", &error)
+        })?;
+    let mut say = |line: &str| watch(shortened(line));
+    let tools = Tools::find(spec.version(), &env.tools, &env.cache.join("python"), &mut say)
+        .await
+        .map_err(tools_error)?;
+    let locked = resolve(&spec, &tools, &mut say).await.map_err(|error| match &error {
+        ResolveError::Installer(error) => installer_error("the packages cannot be locked", error),
+        _ => failure(OpErrorClass::Invalid, "the packages cannot be locked", &error),
+    })?;
+    Ok(to_value(&locked))
+}
+
+/// The form in the lock file: sorted, without anything of this machine but the platform's name.
+fn to_value(locked: &Locked) -> Value {
+    let package = |package: &LockedPackage| {
+        let hashes = package.hashes.iter().map(|hash| Value::text(hash.clone())).collect();
+        let mut fields = Map::from([
+            ("name".to_owned(), Value::text(package.name.clone())),
+            ("version".to_owned(), Value::text(package.version.clone())),
+            ("hashes".to_owned(), Value::List(hashes)),
+        ]);
+        if let Some(marker) = &package.marker {
+            fields.insert("marker".to_owned(), Value::text(marker.clone()));
+        }
+        Value::Map(fields)
+    };
+    Value::Map(Map::from([
+        ("python".to_owned(), Value::text(locked.python.clone())),
+        ("tool".to_owned(), Value::text(locked.tool.clone())),
+        ("platforms".to_owned(), Value::text(locked.platforms.to_string())),
+        ("packages".to_owned(), Value::List(locked.packages.iter().map(package).collect())),
+        ("digest".to_owned(), Value::text(locked.digest())),
+    ]))
+}
+
+/// Reads the form in the lock file back; the digest must be that of the rest.
+fn from_value(pins: &Value) -> Result<Locked, OpError> {
+    let wrong = |what: &str| {
+        let message = format!("the lock of the python packages cannot be used: {what}");
+        OpError::new(OpErrorClass::Invalid, message)
+            .help("run `dsenv lock --update` to make it anew")
+    };
+    let text =
+        |value: &Value, key: &str| value.step(key).and_then(Value::as_text).map(str::to_owned);
+    let mut packages = Vec::new();
+    for entry in pins.step("packages").and_then(Value::as_list).unwrap_or_default() {
+        let hashes = entry.step("hashes").and_then(Value::as_list).unwrap_or_default();
+        let package = LockedPackage {
+            name: text(entry, "name").ok_or_else(|| wrong("a package has no name"))?,
+            version: text(entry, "version").ok_or_else(|| wrong("a package has no version"))?,
+            marker: text(entry, "marker"),
+            hashes: hashes.iter().filter_map(Value::as_text).map(str::to_owned).collect(),
+        };
+        // Read back through the line that the installer gets: an edited lock must not steer it.
+        let read = LockedPackage::from_line(&package.line());
+        packages.push(read.map_err(|error| wrong(&error.to_string()))?);
+    }
+    let python = text(pins, "python").ok_or_else(|| wrong("it names no version of Python"))?;
+    let platforms = text(pins, "platforms").ok_or_else(|| wrong("it names no platform"))?;
+    let tool = text(pins, "tool").unwrap_or_default();
+    let locked = Locked::new(python, tool, platforms.as_str().into(), packages)
+        .map_err(|error| wrong(&error.to_string()))?;
+    if text(pins, "digest") != Some(locked.digest()) {
+        return Err(wrong("its digest is not that of its packages"));
+    }
+    Ok(locked)
+}
+
+pub(crate) struct Software;
+
+fn folder(env: &Environment, record: &Record) -> PathBuf {
+    env.dir.join("software").join(&record.remote_id)
+}
+
+#[async_trait]
+impl Object for Software {
+    fn ty(&self) -> &'static NativeType {
+        &SOFTWARE
+    }
+
+    async fn make(
+        &self,
+        env: &Environment,
+        record: &mut Record,
+        watch: Watch<'_>,
+    ) -> Result<(), OpError> {
+        let locked = from_value(record.args.get("pins").unwrap_or(&Value::Null))?;
+        let folder = folder(env, record);
+        let installed = match installed(&locked, &folder).await {
+            Some(installed) => installed,
+            None => build(env, &locked, &folder, watch).await?,
+        };
+        record.values = Map::from([
+            ("bin".to_owned(), Value::text(installed.bin.to_string_lossy())),
+            ("digest".to_owned(), Value::text(installed.digest)),
+        ]);
+        Ok(())
+    }
+
+    async fn look(
+        &self,
+        env: &Environment,
+        records: &[Record],
+    ) -> Result<Vec<Option<Map>>, OpError> {
+        let mut seen = Vec::new();
+        for record in records {
+            let there = match from_value(record.args.get("pins").unwrap_or(&Value::Null)) {
+                Ok(locked) => installed(&locked, &folder(env, record)).await.is_some(),
+                Err(_) => false,
+            };
+            seen.push(there.then(|| record.values.clone()));
+        }
+        Ok(seen)
+    }
+
+    async fn remove(
+        &self,
+        env: &Environment,
+        record: &Record,
+        _data: DataFate,
+        _watch: Watch<'_>,
+    ) -> Result<(), OpError> {
+        env.remove_folder(&folder(env, record)).await.map_err(disk_error)
+    }
+}
+
+async fn build(
+    env: &Environment,
+    locked: &Locked,
+    folder: &std::path::Path,
+    watch: Watch<'_>,
+) -> Result<Installed, OpError> {
+    let version: PythonVersion = locked
+        .python
+        .parse()
+        .map_err(|error| failure(OpErrorClass::Invalid, "the lock cannot be installed", &error))?;
+    let mut say = |line: &str| watch(shortened(line));
+    let cache = env.cache.join("python");
+    let tools = Tools::find(version, &env.tools, &cache, &mut say).await.map_err(tools_error)?;
+    watch(&format!("installing {} python packages", locked.packages.len()));
+    install(locked, folder, &tools, &mut say).await.map_err(|error| match &error {
+        InstallError::Installer(error) => {
+            installer_error("the packages cannot be installed", error)
+        }
+        _ => failure(OpErrorClass::Invalid, "the packages cannot be installed", &error),
+    })
+}
+
+/// The beginning of a line: pip names ninety packages in one.
+fn shortened(line: &str) -> &str {
+    const CHARS_MAX: usize = 100;
+    line.char_indices().nth(CHARS_MAX).map_or(line, |(end, _)| &line[..end])
+}
+
+fn tools_error(error: ToolsError) -> OpError {
+    let help = error.help();
+    let error = failure(OpErrorClass::Invalid, "this machine cannot make the environment", &error);
+    match help {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+fn installer_error(message: &str, error: &InstallerError) -> OpError {
+    use crate::python::failure::FailureKind;
+    let class = match error {
+        InstallerError::Refused(refused) => match refused.kind {
+            // The index may answer a moment later.
+            FailureKind::IndexUnreachable => OpErrorClass::Throttled { retry_after_ms: None },
+            FailureKind::DiskFull => OpErrorClass::Quota,
+            FailureKind::NoSuchPackage { .. }
+            | FailureKind::NoMatchingVersion
+            | FailureKind::HashMismatch { .. }
+            | FailureKind::Other => OpErrorClass::Invalid,
+        },
+        InstallerError::NoInstaller { .. }
+        | InstallerError::NoVenv { .. }
+        | InstallerError::Tool(_)
+        | InstallerError::Io { .. } => OpErrorClass::Invalid,
+    };
+    let mut failed = failure(class, message, error);
+    if let InstallerError::Refused(refused) = error {
+        failed.causes.extend(refused.tail.lines().map(str::to_owned));
+    }
+    match error.help() {
+        Some(help) => failed.help(help),
+        None => failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::locked::Platforms;
+
+    fn locked() -> Locked {
+        let line = format!("six==1 ; os_name == 'nt' --hash=sha256:{}", "0".repeat(64));
+        let package = LockedPackage::from_line(&line).expect("a locked package");
+        Locked::new("3.11".into(), "uv 1".into(), Platforms::Universal, vec![package])
+            .expect("every package has a hash")
+    }
+
+    #[test]
+    fn a_lock_comes_back_from_the_lock_file_as_it_went() {
+        assert_eq!(from_value(&to_value(&locked())).expect("a lock"), locked());
+    }
+
+    #[test]
+    fn a_lock_that_was_edited_is_refused() {
+        let Value::Map(mut pins) = to_value(&locked()) else { panic!("a map") };
+        pins.insert("python".to_owned(), Value::text("3.12"));
+        let refused = from_value(&Value::Map(pins.clone())).expect_err("edited");
+        assert!(refused.message.contains("digest"), "{refused}");
+        let evil = Map::from([
+            ("name".to_owned(), Value::text("--index-url=x")),
+            ("version".to_owned(), Value::text("1")),
+        ]);
+        pins.insert("packages".to_owned(), Value::List(vec![Value::Map(evil)]));
+        assert!(from_value(&Value::Map(pins)).is_err());
+    }
+}

@@ -1,0 +1,48 @@
+//! The pure half: what a neutral resource becomes on this machine. No I/O.
+
+use crate::connection::LocalConnection;
+use crate::kinds::{self, LocalKind};
+use async_trait::async_trait;
+use dsenv_sdk::provider::{Finding, Native, Neutral, Setup, Surroundings, Want};
+use dsenv_sdk::schema::NativeType;
+use dsenv_sdk::{Connection, OpError, Provider};
+use std::sync::Arc;
+
+/// The provider; it has no state.
+pub(crate) struct Local;
+
+fn kind(resource: &Neutral) -> &'static LocalKind {
+    let found = kinds::KINDS.iter().copied().find(|kind| kind.name == resource.kind);
+    found.expect("the engine lowers the kinds that the provider lists")
+}
+
+#[async_trait]
+impl Provider for Local {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn native_types(&self) -> &'static [&'static NativeType] {
+        kinds::NATIVE_TYPES
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        kinds::NAMES
+    }
+
+    fn check(&self, resource: &Neutral) -> Vec<Finding> {
+        (kind(resource).check)(resource)
+    }
+
+    fn wants(&self, resource: &Neutral) -> Vec<Want> {
+        (kind(resource).wants)(resource)
+    }
+
+    fn lower(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
+        (kind(resource).lower)(resource, around)
+    }
+
+    async fn connect(&self, setup: Setup) -> Result<Arc<dyn Connection>, OpError> {
+        Ok(Arc::new(LocalConnection::open(setup)?))
+    }
+}

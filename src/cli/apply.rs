@@ -1,0 +1,312 @@
+//! `dsenv apply`: plans, asks, obeys; or obeys a plan that was kept.
+
+use super::plan::{self, Scope};
+use super::setting::{Setting, duration_ms};
+use super::{Exit, terminal};
+use crate::apply::{Interrupt, OnError};
+use crate::diag::{Code, Diagnostic};
+use crate::diff::Mode;
+use crate::drive::{Ended, Options, Planned, Problem, Talk};
+use crate::event::{At, Event, Summary};
+use crate::report::outputs::{self, Secrets};
+use crate::report::progress::{Bars, Consumer, JsonLines, Lines};
+use crate::{apply, report};
+use clap::{Args, ValueEnum};
+use dsenv_sdk::{Addr, Value};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+#[derive(Args)]
+pub(super) struct Typed {
+    /// A plan that `dsenv plan -o` kept; without it, a plan is made and shown first.
+    #[arg(value_name = "PLANFILE")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
+    pub(super) manner: Manner,
+}
+
+/// How an apply goes about it: the same for apply and destroy.
+#[derive(Args, Clone)]
+pub(super) struct Manner {
+    /// Does not ask.
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// What to do after a step failed; what depends on it is skipped either way.
+    #[arg(long = "on-error", value_enum, default_value_t = AfterError::Continue)]
+    on_error: AfterError,
+    /// How many calls run at once.
+    #[arg(long, default_value_t = apply::PARALLELISM, value_name = "N")]
+    parallelism: usize,
+    /// How long to wait while another command holds the lock.
+    #[arg(long = "lock-timeout", default_value = "0s", value_name = "TIME", value_parser = duration_ms)]
+    lock_timeout: u64,
+    /// Shows every line of the plan, however many there are.
+    #[arg(long)]
+    full: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AfterError {
+    /// Begin nothing else.
+    Stop,
+    /// Go on with what does not depend on it.
+    Continue,
+}
+
+impl Manner {
+    pub(super) fn take_into(&self, options: &mut Options) {
+        options.lock_timeout_ms = self.lock_timeout;
+        options.parallelism = self.parallelism.max(1);
+        options.on_error = match self.on_error {
+            AfterError::Stop => OnError::Stop,
+            AfterError::Continue => OnError::Continue,
+        };
+    }
+}
+
+pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
+    let mut options = typed.scope.options(Mode::Apply)?;
+    typed.manner.take_into(&mut options);
+    let saved = typed.plan.as_ref().map(|file| plan::load(setting, file)).transpose()?;
+    match saved {
+        Some(plan) => {
+            let mut request = setting.request.clone();
+            let named = request.environment.get_or_insert_with(|| plan.bound.environment.clone());
+            if *named != plan.bound.environment {
+                let message = format!(
+                    "the plan is for environment `{}`, and `-e {named}` names another",
+                    plan.bound.environment
+                );
+                return Err(Problem::refused(Diagnostic::error(Code::E0806, message)));
+            }
+            let (compiled, _) = setting.site.compile(&request)?;
+            drive(setting, &typed.manner, async |talk| {
+                setting.site.apply_saved(&compiled.front, plan, &options, talk).await
+            })
+            .await
+        }
+        None => {
+            let compiled = setting.compile()?;
+            refuse_to_guess(setting, &typed.manner)?;
+            drive(setting, &typed.manner, async |talk| {
+                setting.site.apply(compiled, &options, "apply", talk).await
+            })
+            .await
+        }
+    }
+}
+
+/// Without a terminal there is nobody to ask, so `--yes` must have been said.
+pub(super) fn refuse_to_guess(_setting: &Setting, manner: &Manner) -> Result<(), Problem> {
+    if manner.yes || terminal::can_ask() {
+        return Ok(());
+    }
+    let message = "there is no terminal to ask at";
+    let help = "look at `dsenv plan`, then say `--yes`";
+    Err(Problem::refused(Diagnostic::error(Code::E0905, message).help(help)))
+}
+
+/// Runs an apply or destroy with progress, a question and signals, and reports how it ended.
+pub(super) async fn drive(
+    setting: &Setting,
+    manner: &Manner,
+    work: impl AsyncFnOnce(Talk<'_>) -> Result<Ended, Problem>,
+) -> Result<Exit, Problem> {
+    let progress = Arc::new(Mutex::new(Progress::new(setting)));
+    let (wish, interrupt) = watch::channel(Interrupt::None);
+    let signals = tokio::spawn(listen_to_signals(wish));
+    let ticks = tokio::spawn(tick(progress.clone()));
+    let told = progress.clone();
+    let mut events = move |event: Event| lock(&told).event(&event);
+    let watched = progress.clone();
+    let watch: apply::Watch = Arc::new(move |addr, text| {
+        lock(&watched).says(addr, text);
+    });
+    let yes = manner.yes;
+    let full = manner.full;
+    let mut approve = |planned: &Planned| {
+        if !setting.general.json {
+            terminal::out(&report::plan(&planned.plan, &setting.style(full)));
+        }
+        yes || terminal::ask("Apply this?")
+    };
+    let talk = Talk { approve: &mut approve, events: &mut events, watch, interrupt };
+    let ended = work(talk).await;
+    ticks.abort();
+    signals.abort();
+    let elapsed_ms = lock(&progress).at().elapsed_ms;
+    lock(&progress).close();
+    conclude(setting, ended?, elapsed_ms)
+}
+
+fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
+    progress.lock().expect("no consumer panics while it writes")
+}
+
+/// Ctrl-C or SIGTERM once drains; twice returns at once.
+async fn listen_to_signals(wish: watch::Sender<Interrupt>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    for asked in [Interrupt::Drain, Interrupt::Abandon] {
+        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+        if wish.send(asked).is_err() {
+            return;
+        }
+    }
+    futures::future::pending::<()>().await;
+}
+
+async fn tick(progress: Arc<Mutex<Progress>>) {
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        lock(&progress).tick();
+    }
+}
+
+/// Where events go, with the time of each.
+struct Progress {
+    consumer: Option<Box<dyn Consumer + Send>>,
+    world: Arc<dyn crate::world::World>,
+    started_ms: u64,
+    /// When each step that is under way began.
+    since_ms: BTreeMap<Addr, u64>,
+}
+
+impl Progress {
+    fn new(setting: &Setting) -> Progress {
+        let world = setting.site.world.clone();
+        let consumer: Option<Box<dyn Consumer + Send>> = if setting.general.json {
+            Some(Box::new(JsonLines::new(std::io::stdout())))
+        } else if setting.general.quiet {
+            None
+        } else if terminal::err_is_terminal() && setting.colour {
+            Some(Box::new(Bars::new(std::io::stderr(), setting.width as u16)))
+        } else {
+            Some(Box::new(Lines::new(std::io::stderr())))
+        };
+        let started_ms = world.monotonic_ms();
+        Progress { consumer, world, started_ms, since_ms: BTreeMap::new() }
+    }
+
+    fn at(&self) -> At {
+        let elapsed_ms = self.world.monotonic_ms() - self.started_ms;
+        At { time: self.world.now(), elapsed_ms }
+    }
+
+    /// A provider says what it is doing.
+    fn says(&mut self, addr: &Addr, text: &str) {
+        let at = self.at();
+        let since_ms = *self.since_ms.entry(addr.clone()).or_insert(at.elapsed_ms);
+        let (addr, text) = (addr.clone(), text.to_owned());
+        self.event(&Event::StepProgress { addr, text, elapsed_ms: at.elapsed_ms - since_ms });
+    }
+
+    fn event(&mut self, event: &Event) {
+        let at = self.at();
+        match event {
+            Event::StepStarted { addr, .. } | Event::Locking { addr, .. } => {
+                self.since_ms.insert(addr.clone(), at.elapsed_ms);
+            }
+            _ => {}
+        }
+        // A reader that has gone away must not end the apply.
+        let _ = self.consumer.as_mut().map(|consumer| consumer.event(at, event));
+    }
+
+    fn tick(&mut self) {
+        let at = self.at();
+        let _ = self.consumer.as_mut().map(|consumer| consumer.tick(at));
+    }
+
+    fn close(&mut self) {
+        self.consumer = None;
+    }
+}
+
+/// Words the outcome for the report, with the places in the blueprint.
+fn tell(setting: &Setting, outcome: &apply::Outcome, elapsed_ms: u64) -> report::outcome::Outcome {
+    let nodes = match (outcome.is_complete(), setting.site.compile(&setting.request)) {
+        (false, Ok((compiled, _))) => compiled.native.nodes,
+        _ => Default::default(),
+    };
+    let failure = |failed: &apply::Failed| report::outcome::Failure {
+        addr: failed.addr.clone(),
+        work: failed.verb,
+        code: Code::E0901,
+        class: failed.error.class.name().to_owned(),
+        message: failed.error.message.clone(),
+        causes: failed.error.causes.clone(),
+        help: failed.error.help.clone(),
+        request_id: failed.error.request_id.clone(),
+        span: nodes.get(&failed.addr).map(|node| node.span),
+    };
+    let waited = |(addr, because): &(Addr, Option<Addr>)| {
+        (addr.clone(), because.clone().unwrap_or_else(|| addr.clone()))
+    };
+    report::outcome::Outcome {
+        applied: outcome.applied.clone(),
+        failed: outcome.failed.iter().map(failure).collect(),
+        skipped: outcome.skipped.iter().map(waited).collect(),
+        unknown: outcome.unknown.iter().map(|failed| failed.addr.clone()).collect(),
+        interrupted: outcome.interrupted,
+        elapsed_ms,
+    }
+}
+
+fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Problem> {
+    let (outcome, finished, state, left) = match ended {
+        Ended::Nothing(planned) => {
+            if setting.general.json {
+                let world = &setting.site.world;
+                let at = At { time: world.now(), elapsed_ms: 0 };
+                let mut lines = JsonLines::new(std::io::stdout());
+                let summary = Summary::default();
+                let _ = lines.event(at, &Event::ApplyDone { summary });
+            } else {
+                terminal::out(&report::plan(&planned.plan, &setting.style(false)));
+            }
+            return Ok(Exit::Done);
+        }
+        Ended::Declined => {
+            setting.say("Nothing was done.\n");
+            return Ok(Exit::Failed);
+        }
+        Ended::Ran { outcome, finished, state, left } => (outcome, finished, state, left),
+    };
+    if !setting.general.json {
+        let told = tell(setting, &outcome, elapsed_ms);
+        terminal::out(&report::outcome::text(&told, &setting.source(), &setting.style(false)));
+        if outcome.is_complete() && !state.outputs.is_empty() {
+            terminal::out(&format!("\n{}", outputs::text(&state.outputs, Secrets::Hidden)));
+            if state.outputs.values().any(Value::holds_secret) {
+                setting.say("`dsenv output --show-secrets` prints what is secret.\n");
+            }
+        }
+    }
+    for warning in finished.warnings.iter().chain(&finished.problems) {
+        terminal::err(&format!("warning: {warning}\n"));
+    }
+    if !left.is_empty() {
+        let names: Vec<_> =
+            left.iter().map(|owned| format!("`{}` ({})", owned.addr, owned.remote_id)).collect();
+        let message = format!("the provider still lists {}", names.join(", "));
+        return Err(Problem::refused(Diagnostic::error(Code::E0904, message)));
+    }
+    Ok(if outcome.interrupted {
+        Exit::Interrupted
+    } else if outcome.is_complete() {
+        Exit::Done
+    } else if outcome.applied.is_empty() {
+        Exit::Failed
+    } else {
+        Exit::Partly
+    })
+}

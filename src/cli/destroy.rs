@@ -1,0 +1,44 @@
+//! `dsenv destroy`: deletes the environment and proves that nothing is left.
+
+use super::Exit;
+use super::apply::{Manner, drive, refuse_to_guess};
+use super::plan::{Look, Scope};
+use super::setting::{Setting, addresses};
+use crate::diff::Mode;
+use crate::drive::Problem;
+use clap::Args;
+
+#[derive(Args)]
+pub(super) struct Typed {
+    /// Keeps this resource and what it needs; may be repeated.
+    #[arg(long, value_name = "ADDR", conflicts_with = "target")]
+    keep: Vec<String>,
+    /// Deletes only this resource and what needs it; may be repeated.
+    #[arg(long, value_name = "ADDR")]
+    target: Vec<String>,
+    /// Allows the data of this resource to be deleted; may be repeated.
+    #[arg(long = "delete-data", value_name = "ADDR")]
+    delete_data: Vec<String>,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
+    let scope = Scope {
+        target: typed.target.clone(),
+        exclude: Vec::new(),
+        replace: Vec::new(),
+        delete_data: typed.delete_data.clone(),
+        refresh: Look::True,
+        locked: false,
+    };
+    let mut options = scope.options(Mode::Destroy)?;
+    options.wishes.exclude = addresses(&typed.keep)?;
+    typed.manner.take_into(&mut options);
+    let (compiled, _) = setting.site.compile(&setting.request)?;
+    refuse_to_guess(setting, &typed.manner)?;
+    drive(setting, &typed.manner, async |talk| {
+        setting.site.apply(compiled, &options, "destroy", talk).await
+    })
+    .await
+}

@@ -1,0 +1,167 @@
+//! `dsenv plan`: shows what apply would do, and keeps it for later.
+
+use super::Exit;
+use super::setting::{Setting, addresses};
+use crate::diag::{Code, Diagnostic, Findings};
+use crate::diff::{Mode, Wishes};
+use crate::drive::{Options, Planned, Problem};
+use crate::guard::Allowed;
+use crate::plan::wire;
+use crate::vault::{Place, seal_context};
+use crate::{report, vault};
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub(super) struct Typed {
+    /// Keeps the plan in a file, for `dsenv apply FILE`.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exits with 2 when there are changes.
+    #[arg(long = "detailed-exitcode")]
+    detailed_exitcode: bool,
+    /// Plans to delete everything.
+    #[arg(long)]
+    destroy: bool,
+    /// Shows every line, however many there are.
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    pub(super) scope: Scope,
+}
+
+/// What a plan is about: the same for plan, apply and destroy.
+#[derive(Args, Clone)]
+pub(super) struct Scope {
+    /// Plans only this resource and what it needs; may be repeated.
+    #[arg(long, value_name = "ADDR", conflicts_with = "exclude")]
+    pub(super) target: Vec<String>,
+    /// Leaves this resource and what needs it out; may be repeated.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) exclude: Vec<String>,
+    /// Creates this resource anew; may be repeated.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) replace: Vec<String>,
+    /// Allows the data of this resource to be deleted; may be repeated.
+    #[arg(long = "delete-data", value_name = "ADDR")]
+    pub(super) delete_data: Vec<String>,
+    /// Whether to look at what is there first, or to do nothing else.
+    #[arg(long, value_enum, default_value_t = Look::True)]
+    pub(super) refresh: Look,
+    /// Refuses when something is not pinned in the lock yet.
+    #[arg(long)]
+    pub(super) locked: bool,
+}
+
+/// `--refresh`.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(super) enum Look {
+    /// Look, then plan.
+    True,
+    /// Trust the state.
+    False,
+    /// Look, and take what is there over into the state.
+    Only,
+}
+
+impl Scope {
+    /// Turns what was typed into what is meant.
+    pub(super) fn options(&self, mode: Mode) -> Result<Options, Problem> {
+        let mode = if self.refresh == Look::Only { Mode::RefreshOnly } else { mode };
+        let replace = addresses(&self.replace)?;
+        Ok(Options {
+            wishes: Wishes {
+                mode,
+                replace: replace.clone(),
+                target: addresses(&self.target)?,
+                exclude: addresses(&self.exclude)?,
+            },
+            allowed: Allowed { replace, delete_data: addresses(&self.delete_data)? },
+            refresh: self.refresh != Look::False,
+            locked: self.locked,
+            ..Options::default()
+        })
+    }
+}
+
+pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
+    let compiled = setting.compile()?;
+    let mode = if typed.destroy { Mode::Destroy } else { Mode::Apply };
+    let options = typed.scope.options(mode)?;
+    let planned = setting.site.plan(&compiled, &options).await?;
+    if options.locked && !planned.plan.not_locked.is_empty() {
+        let message = "the plan needs pins that the lock lacks";
+        return Err(Problem::refused(Diagnostic::error(Code::E0810, message)));
+    }
+    show(setting, &planned, typed.full);
+    if let Some(file) = &typed.out {
+        keep(setting, &planned, file)?;
+    }
+    if planned.verdicts.has_errors() {
+        if !setting.general.json {
+            setting.say_findings(&planned.verdicts);
+        }
+        return Ok(Exit::Failed);
+    }
+    let changes = planned.plan.has_changes();
+    Ok(if typed.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+}
+
+/// Prints a plan as the answer.
+pub(super) fn show(setting: &Setting, planned: &Planned, full: bool) {
+    let style = setting.style(full);
+    setting.answer(
+        || {
+            let source = setting.source();
+            let document = wire::shown(&planned.plan, &planned.verdicts, &Findings::new(), &source);
+            serde_json::to_value(document).expect("plain data is JSON")
+        },
+        || {
+            let mut text = String::new();
+            for (addr, remote_id) in &planned.recovered.adopted {
+                text.push_str(&format!(
+                    "Found `{addr}` ({remote_id}), made by a run that was interrupted; it is taken over.\n"
+                ));
+            }
+            text + &report::plan(&planned.plan, &style)
+        },
+    );
+}
+
+/// Writes the plan's file. Secrets in it are sealed with a key of its own, wrapped for this user.
+fn keep(setting: &Setting, planned: &Planned, file: &Path) -> Result<(), Problem> {
+    let world = &*setting.site.world;
+    let identity = vault::Identity::find_or_create(world)?;
+    let sealer = vault::Vault::create(&[identity.recipient()])?;
+    let context = seal_context(&planned.plan.bound.lineage, Place::Outputs);
+    let mut sealed = 0usize;
+    let mut seal = |secret: &dsenv_sdk::Secret| {
+        sealed += 1;
+        serde_json::json!({ dsenv_sdk::value::wire::SEALED: sealer.seal(&context, secret) })
+    };
+    let bytes = wire::save(&planned.plan, &mut seal);
+    if sealed > 0 {
+        let message = "a plan that holds secret inputs cannot be kept in a file";
+        let help = "apply without a plan file, or take the secret from a `secret` resource";
+        return Err(Problem::refused(Diagnostic::error(Code::E0807, message).help(help)));
+    }
+    world.disk().write_atomic(file, &bytes)?;
+    setting.say(&format!("The plan is kept in `{}`.\n", file.display()));
+    Ok(())
+}
+
+/// Reads a plan's file.
+pub(super) fn load(setting: &Setting, file: &Path) -> Result<crate::plan::Plan, Problem> {
+    let world = &*setting.site.world;
+    let shown = file.display();
+    let limit = wire::PLAN_FILE_BYTES_MAX as u64;
+    let Some(bytes) = world.disk().read(file, limit)? else {
+        let message = format!("there is no plan `{shown}`");
+        return Err(Problem::refused(Diagnostic::error(Code::E0906, message)));
+    };
+    let mut open = |_: &str| Err("a plan's file holds no secrets".into());
+    wire::load(&bytes, env!("CARGO_PKG_VERSION"), &mut open).map_err(|error| {
+        let message = format!("`{shown}`: {}", crate::drive::chain(&error));
+        Problem::refused(Diagnostic::error(Code::E0807, message).help("plan again"))
+    })
+}

@@ -1,0 +1,235 @@
+//! From day to day: `status`, `logs`, `ssh`, `exec`, `connect`.
+
+use super::setting::{Setting, address};
+use super::{Exit, terminal};
+use crate::diag::{Code, Diagnostic};
+use crate::drive::Problem;
+use crate::report;
+use crate::report::outputs::{self, Secrets};
+use clap::Args;
+use dsenv_sdk::provider::{Connection, Entry, GRANT, OpError, Operate};
+use dsenv_sdk::value::Value;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How much of a log is read to show its last lines.
+const LOG_TAIL_BYTES_MAX: u64 = 1 << 20;
+const LOG_POLL_MS: u64 = 300;
+
+#[derive(Args)]
+pub(super) struct LogsTyped {
+    /// The machine, member, database or bucket.
+    #[arg(value_name = "ADDR")]
+    address: String,
+    /// Only this service.
+    #[arg(long)]
+    service: Option<String>,
+    /// How many of the last lines.
+    #[arg(short = 'n', long, default_value_t = 50)]
+    lines: usize,
+    /// Goes on with what is written.
+    #[arg(long)]
+    follow: bool,
+}
+
+#[derive(Args)]
+pub(super) struct SshTyped {
+    /// The machine or pool member.
+    #[arg(value_name = "ADDR")]
+    address: String,
+}
+
+#[derive(Args)]
+pub(super) struct ExecTyped {
+    /// The machine or pool member.
+    #[arg(value_name = "ADDR")]
+    address: String,
+    /// The command.
+    #[arg(required = true, last = true)]
+    command: Vec<String>,
+}
+
+#[derive(Args)]
+pub(super) struct ConnectTyped {
+    /// The database or bucket.
+    #[arg(value_name = "ADDR")]
+    address: String,
+    /// Prints passwords and keys in clear.
+    #[arg(long = "show-secrets")]
+    show_secrets: bool,
+}
+
+async fn connection(setting: &Setting) -> Result<Arc<dyn Connection>, Problem> {
+    let front = setting.front()?;
+    let loaded = setting.site.load(&front)?;
+    if loaded.state.resources.is_empty() {
+        let message = "nothing was applied in this environment yet";
+        let help = "`dsenv apply` makes it";
+        return Err(Problem::refused(Diagnostic::error(Code::E0814, message).help(help)));
+    }
+    let store = setting.site.store(&front)?;
+    setting.site.connect(&front, &store, &loaded).await
+}
+
+fn operate(connection: &dyn Connection) -> Result<&dyn Operate, Problem> {
+    connection.operate().ok_or_else(|| {
+        let message = "the provider of this environment has no such command";
+        Problem::refused(Diagnostic::error(Code::E0701, message))
+    })
+}
+
+fn failed(doing: &str) -> impl FnOnce(OpError) -> Problem + use<> {
+    let doing = doing.to_owned();
+    move |source| Problem::Provider { doing, source }
+}
+
+pub(super) async fn status(setting: &Setting) -> Result<Exit, Problem> {
+    let connection = connection(setting).await?;
+    let services =
+        operate(&*connection)?.status().await.map_err(failed("asking for the status"))?;
+    setting.answer(
+        || report::status::json(&services),
+        || report::status::text(&services, &setting.style(false)),
+    );
+    let well = services.iter().all(|service| service.well);
+    Ok(if well { Exit::Done } else { Exit::Failed })
+}
+
+pub(super) async fn logs(setting: &Setting, typed: &LogsTyped) -> Result<Exit, Problem> {
+    let addr = address(&typed.address)?;
+    let connection = connection(setting).await?;
+    let logs = operate(&*connection)?.logs(&addr).await.map_err(failed("finding the logs"))?;
+    let wanted = |name: &String| typed.service.as_ref().is_none_or(|service| service == name);
+    let logs: Vec<_> = logs.into_iter().filter(|(name, _)| wanted(name)).collect();
+    if logs.is_empty() {
+        let message = format!("`{addr}` has no logs of that name");
+        return Err(Problem::refused(Diagnostic::error(Code::E0814, message)));
+    }
+    let several = logs.len() > 1;
+    let mut offsets = Vec::new();
+    for (name, path) in &logs {
+        let (text, end) = tail(path, typed.lines);
+        show_log(name, &text, several);
+        offsets.push(end);
+    }
+    if !typed.follow {
+        return Ok(Exit::Done);
+    }
+    loop {
+        setting.site.world.sleep(LOG_POLL_MS).await;
+        for ((name, path), offset) in logs.iter().zip(&mut offsets) {
+            let (text, end) = read_from(path, *offset);
+            *offset = end;
+            show_log(name, &text, several);
+        }
+    }
+}
+
+fn show_log(name: &str, text: &str, several: bool) {
+    for line in text.lines() {
+        let lead = if several { format!("{name}: ") } else { String::new() };
+        terminal::out(&format!("{lead}{line}\n"));
+    }
+}
+
+/// The last lines of a file and where it ends; nothing for a file that is not there yet.
+fn tail(path: &PathBuf, lines: usize) -> (String, u64) {
+    let length = std::fs::metadata(path).map_or(0, |facts| facts.len());
+    let (text, end) = read_from(path, length.saturating_sub(LOG_TAIL_BYTES_MAX));
+    let all: Vec<&str> = text.lines().collect();
+    let from = all.len().saturating_sub(lines);
+    (all[from..].join("\n"), end)
+}
+
+/// What a file has from here on; from its start when it was rotated meanwhile.
+fn read_from(path: &PathBuf, offset: u64) -> (String, u64) {
+    let read = || -> std::io::Result<(String, u64)> {
+        let mut file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        let start = if length < offset { 0 } else { offset };
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(length - start).read_to_end(&mut bytes)?;
+        Ok((String::from_utf8_lossy(&bytes).into_owned(), length))
+    };
+    read().unwrap_or((String::new(), offset))
+}
+
+pub(super) async fn ssh(setting: &Setting, typed: &SshTyped) -> Result<Exit, Problem> {
+    enter(setting, &typed.address, &[]).await
+}
+
+pub(super) async fn exec(setting: &Setting, typed: &ExecTyped) -> Result<Exit, Problem> {
+    enter(setting, &typed.address, &typed.command).await
+}
+
+async fn enter(setting: &Setting, typed: &str, argv: &[String]) -> Result<Exit, Problem> {
+    let addr = address(typed)?;
+    let connection = connection(setting).await?;
+    let entry = operate(&*connection)?.enter(&addr, argv).await;
+    let entry = entry.map_err(failed("entering the machine"))?;
+    run_entry(&entry).await
+}
+
+/// Runs a program for the person at the terminal and ends as it ends.
+async fn run_entry(entry: &Entry) -> Result<Exit, Problem> {
+    let (program, arguments) = entry.argv.split_first().expect("an entry names a program");
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).current_dir(&entry.dir).env_clear();
+    for name in ["TERM", "COLORTERM", "LINES", "COLUMNS"] {
+        if let Some(value) = std::env::vars().find(|(known, _)| known == name) {
+            command.env(name, value.1);
+        }
+    }
+    for (name, value) in &entry.env {
+        command.env(name, value.expose_text().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    let status = command.status().await.map_err(|error| {
+        let message = format!("`{program}` cannot be started: {error}");
+        Problem::refused(Diagnostic::error(Code::E0901, message))
+    })?;
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    Ok(Exit::Program(u8::try_from(code).unwrap_or(1)))
+}
+
+pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<Exit, Problem> {
+    let addr = address(&typed.address)?;
+    let front = setting.front()?;
+    let loaded = setting.site.load(&front)?;
+    let target = addr.to_string();
+    let grants = loaded.state.resources.iter().filter(|(granted, _)| {
+        granted.part.as_ref().is_some_and(|part| {
+            let key = part.key.as_ref().map(|key| match key {
+                dsenv_sdk::Key::Text(text) => text.to_string(),
+                dsenv_sdk::Key::Index(index) => index.to_string(),
+            });
+            &*part.name == GRANT && key.as_deref() == Some(target.as_str())
+        })
+    });
+    let secrets = if typed.show_secrets { Secrets::Shown } else { Secrets::Hidden };
+    let mut text = String::new();
+    for (granted, resource) in grants {
+        let Some(object) = &resource.current else { continue };
+        text.push_str(&format!("# as {}\n", granted.owner()));
+        let stem = target.to_uppercase();
+        let variables = object.observed.values.iter();
+        let variables: dsenv_sdk::value::Map = variables
+            .filter(|(_, value)| !matches!(value, Value::Null))
+            .map(|(name, value)| (format!("{stem}_{}", name.to_uppercase()), value.clone()))
+            .collect();
+        text.push_str(&outputs::env_file(&variables, secrets));
+    }
+    if text.is_empty() {
+        let message =
+            format!("nothing in this environment uses `{addr}`, so nobody has a key to it");
+        let help = format!("`uses: {{{addr}: read}}` on a machine gives it one");
+        return Err(Problem::refused(Diagnostic::error(Code::E0814, message).help(help)));
+    }
+    if !typed.show_secrets {
+        setting.say("Secrets are hidden; `--show-secrets` prints them.\n");
+    }
+    terminal::out(&text);
+    Ok(Exit::Done)
+}

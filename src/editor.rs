@@ -1,0 +1,212 @@
+//! The JSON Schema of blueprints, for editors: completion, descriptions, and red lines as one types.
+//!
+//! Made from the tables of the kinds, so that it cannot say anything else than the compiler. An
+//! expression may stand wherever a value may, so every type also accepts a text with `${`. Pure.
+
+use crate::blueprint::RESOURCES_MAX;
+use dsenv_sdk::kinds::{COMMON, KINDS, LATER};
+use dsenv_sdk::schema::{Class, Field, Format, Kind, Presence, Type};
+use serde_json::{Map, Value as Json, json};
+
+/// Returns the schema, draft 2020-12.
+pub fn schema() -> Json {
+    let resources: Vec<Json> = KINDS.iter().map(|kind| resource(kind)).collect();
+    let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "dsenv blueprint",
+        "type": "object",
+        "required": ["blueprint", "resources"],
+        "additionalProperties": false,
+        "properties": {
+            "blueprint": {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$", "description": "Its name."},
+            "description": {"type": "string", "description": "What it is for."},
+            "owner": {"type": "string", "description": "Who answers for it."},
+            "inputs": named(&input(), "What may be given from outside, by name."),
+            "resources": {
+                "type": "object",
+                "description": "What there is to be, by name.",
+                "maxProperties": RESOURCES_MAX,
+                "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,62}$"},
+                "additionalProperties": {
+                    "type": "object",
+                    "required": ["kind"],
+                    "properties": {"kind": {"enum": names, "description": "What it is."}},
+                    "oneOf": resources,
+                },
+            },
+            "vary": {
+                "type": "object",
+                "description": "The only things that an environment may set, with their bounds.",
+                "additionalProperties": {
+                    "anyOf": [
+                        {"type": "array"},
+                        {"type": "object", "properties": {"min": {"type": "integer"}, "max": {"type": "integer"}}, "additionalProperties": false},
+                    ],
+                },
+            },
+            "environments": named(&environment(), "Named sets of values that the blueprint is resolved against."),
+            "policies": {"type": "array", "items": policy(), "description": "Rules in CEL."},
+            "outputs": {"type": "object", "description": "What `dsenv output` shows, by name."},
+            "removed": {"type": "array", "items": removed(), "description": "What is forgotten instead of deleted."},
+        },
+        "$comment": format!("kinds of the language that this version does not build: {}", LATER.join(", ")),
+    })
+}
+
+fn named(item: &Json, description: &str) -> Json {
+    json!({"type": "object", "description": description, "additionalProperties": item})
+}
+
+fn input() -> Json {
+    json!({
+        "type": "object",
+        "required": ["type"],
+        "additionalProperties": false,
+        "properties": {
+            "type": {"enum": ["boolean", "integer", "list", "number", "secret", "string"]},
+            "default": {"description": "What it is when nobody says; without it, it must be given."},
+            "min": {"type": "integer"},
+            "max": {"type": "integer"},
+            "choices": {"type": "array"},
+            "description": {"type": "string"},
+        },
+    })
+}
+
+fn environment() -> Json {
+    json!({
+        "type": "object",
+        "required": ["provider"],
+        "properties": {
+            "provider": {"type": "string", "description": "Where it runs: `local` is this machine."},
+            "account": {"type": "string", "description": "The one account that it may act in."},
+            "region": {"type": "string", "description": "Its home region."},
+            "ephemeral": {"type": "boolean", "description": "Whether its data may go with it."},
+            "set": {"type": "object", "description": "What it sets of what `vary` lists, by path."},
+            "inputs": {"type": "object", "description": "What it gives as inputs, by name."},
+        },
+    })
+}
+
+fn policy() -> Json {
+    json!({
+        "type": "object",
+        "required": ["name", "rule"],
+        "additionalProperties": false,
+        "properties": {
+            "name": {"type": "string"},
+            "rule": {"type": "string", "description": "CEL over `resources` and `env`."},
+            "message": {"type": "string", "description": "What is said when it does not hold."},
+        },
+    })
+}
+
+fn removed() -> Json {
+    json!({
+        "type": "object",
+        "required": ["address"],
+        "additionalProperties": false,
+        "properties": {
+            "address": {"type": "string"},
+            "destroy": {"type": "boolean", "description": "`false` forgets it and leaves it alone."},
+        },
+    })
+}
+
+fn resource(kind: &Kind) -> Json {
+    let mut properties = Map::new();
+    for field in COMMON.iter().chain(kind.fields) {
+        properties.insert(field.name.to_owned(), described(field));
+    }
+    properties.insert("kind".to_owned(), json!({"const": kind.name}));
+    let required: Vec<&str> = std::iter::once("kind")
+        .chain(kind.fields.iter().filter(|f| f.presence == Presence::Required).map(|f| f.name))
+        .collect();
+    json!({
+        "title": kind.name,
+        "description": kind.doc,
+        "required": required,
+        "additionalProperties": false,
+        "properties": properties,
+    })
+}
+
+fn described(field: &Field) -> Json {
+    let class = match field.class {
+        Class::Fixed => "the same in every environment",
+        Class::Scale => "may vary within bounds",
+        Class::Bind => "bound in each environment",
+        Class::Policy => "may be stricter in prod, never laxer",
+    };
+    let mut schema = of_type(&field.ty);
+    let object = schema.as_object_mut().expect("a schema is an object");
+    object.insert("description".to_owned(), json!(format!("{} ({class})", field.doc)));
+    object.insert("x-class".to_owned(), json!(format!("{:?}", field.class).to_uppercase()));
+    if let Presence::Default(text) = field.presence {
+        let default = serde_json::from_str(text).expect("a default is JSON");
+        object.insert("default".to_owned(), default);
+    }
+    schema
+}
+
+/// A value, or an expression that gives one.
+fn of_type(ty: &Type) -> Json {
+    let expression = json!({"type": "string", "pattern": "\\$\\{"});
+    match ty {
+        Type::Any => json!({}),
+        Type::Text => json!({"type": "string", "minLength": 1}),
+        Type::Bool => json!({"anyOf": [{"type": "boolean"}, expression]}),
+        Type::Int { min, max } => {
+            let mut number = json!({"type": "integer", "minimum": min});
+            if *max != i64::MAX {
+                number["maximum"] = json!(max);
+            }
+            json!({"anyOf": [number, expression]})
+        }
+        Type::Choice(choices) => json!({"anyOf": [{"enum": choices}, expression]}),
+        Type::Format(format) => {
+            let text = json!({"type": "string", "pattern": pattern(*format)});
+            let number = json!({"type": "integer", "minimum": 0});
+            match format {
+                Format::CountNeed => json!({"anyOf": [text, number, expression]}),
+                _ => json!({"anyOf": [text, expression]}),
+            }
+        }
+        Type::List(item) => {
+            json!({"anyOf": [{"type": "array", "items": of_type(item)}, expression]})
+        }
+        Type::Map(item) => {
+            json!({"anyOf": [{"type": "object", "additionalProperties": of_type(item)}, expression]})
+        }
+        Type::Object(fields) => {
+            let properties: Map<String, Json> =
+                fields.iter().map(|f| (f.name.to_owned(), described(f))).collect();
+            let required: Vec<&str> = fields
+                .iter()
+                .filter(|f| f.presence == Presence::Required)
+                .map(|f| f.name)
+                .collect();
+            json!({
+                "type": "object",
+                "properties": properties,
+                "required": required,
+                "additionalProperties": false,
+            })
+        }
+        Type::Either(types) => json!({"anyOf": types.iter().map(of_type).collect::<Vec<_>>()}),
+    }
+}
+
+fn pattern(format: Format) -> &'static str {
+    match format {
+        Format::Cidr => r"^\d+\.\d+\.\d+\.\d+/\d+$",
+        Format::Size => r"^\d+ ?([KMGT]i?)?B$",
+        Format::SizeNeed => r"^\d+ ?([KMGT]i?)?B\+?$",
+        Format::CountNeed => r"^\d+\+?$",
+        Format::Duration => r"^\d+[smhd]$",
+        Format::Percent => r"^\d+%$",
+        Format::Version => r"^\d+(\.\d+)*\+?$",
+        Format::Date => r"^\d{4}-\d{2}-\d{2}$",
+    }
+}

@@ -1,0 +1,205 @@
+//! Text in, findings or fields out.
+
+use super::{InputSource, resolve};
+use crate::blueprint;
+use crate::diag::{Findings, Source};
+use expect_test::{Expect, expect};
+
+/// Resolves and lists the findings as `CODE line:column message`, else every field that is known.
+fn check(yaml: &str, expected: Expect) {
+    check_with(yaml, None, &[], expected);
+}
+
+fn check_with(yaml: &str, environment: Option<&str>, inputs: &[(&str, &str)], expected: Expect) {
+    let source = Source::new("dsenv.yaml", yaml);
+    let (parsed, mut findings) = blueprint::parse(&source);
+    let inputs: Vec<_> = inputs
+        .iter()
+        .map(|(name, typed)| InputSource { name: (*name).into(), typed: (*typed).into() })
+        .collect();
+    let mut text = String::new();
+    if let Some(blueprint) = parsed {
+        let (resolved, found) = resolve(&source, &blueprint, environment, &inputs);
+        findings.append(found);
+        for resource in resolved.iter().flat_map(|resolved| resolved.resources.values()) {
+            for (name, term) in &resource.fields {
+                let shown = term.known().map_or("...".to_owned(), ToString::to_string);
+                text.push_str(&format!("{}.{name} = {shown}\n", resource.addr));
+            }
+        }
+    }
+    if findings.has_errors() {
+        text = listed(&findings, &source);
+    }
+    expected.assert_eq(&text);
+}
+
+fn listed(findings: &Findings, source: &Source) -> String {
+    let mut text = String::new();
+    for found in findings.sorted() {
+        let at = found.span.map(|span| source.position(span.start));
+        let at = at.map_or("-".to_owned(), |at| format!("{}:{}", at.line, at.column));
+        text.push_str(&format!("{} {at} {}\n", found.code, found.message));
+    }
+    text
+}
+
+#[test]
+fn all_mistakes_come_at_once_and_none_twice() {
+    check(
+        "blueprint: t
+inputs:
+  n: {type: integer}
+resources:
+  a: {kind: value, inputt: 1}
+  b: {kind: valu}
+  c: {kind: value, input: '${a.outpt} ${zz.y} ${b.output} ${inputs.n}'}
+  d: {kind: value, input: '${a.outpt} ${zz.y}'}
+  e: {kind: value, depends_on: [b, gone]}
+",
+        expect![[r#"
+            E0502 3:3 nobody gave input `n`, and it has no default
+            E0202 5:20 `a` of kind value has no field `inputt`
+            E0204 6:13 there is no kind `valu`
+            E0304 8:30 `a` of kind value has no `outpt`
+            E0303 8:41 there is no resource `zz`
+            E0303 9:36 `depends_on` names `gone`, and there is no such resource
+        "#]],
+    );
+}
+
+#[test]
+fn inputs_come_from_the_command_line_then_the_environment_then_the_default() {
+    let yaml = "blueprint: t
+inputs:
+  n: {type: integer, default: 1, max: 8}
+resources:
+  a: {kind: value, input: '${inputs.n} in ${env.name}'}
+vary:
+  inputs.n: {min: 0, max: 8}
+environments:
+  dev: {provider: local}
+  big: {provider: local, set: {inputs.n: 4}}
+";
+    check_with(
+        yaml,
+        Some("dev"),
+        &[],
+        expect![[r#"
+        a.input = "1 in dev"
+    "#]],
+    );
+    check_with(
+        yaml,
+        Some("big"),
+        &[],
+        expect![[r#"
+        a.input = "4 in big"
+    "#]],
+    );
+    check_with(
+        yaml,
+        Some("big"),
+        &[("n", "7")],
+        expect![[r#"
+        a.input = "7 in big"
+    "#]],
+    );
+    check_with(
+        yaml,
+        Some("big"),
+        &[("n", "9")],
+        expect![[r#"
+        E0503 - input `n`: expected a whole number up to 8, found `9`
+    "#]],
+    );
+}
+
+#[test]
+fn an_environment_sets_what_vary_lists_and_nothing_else() {
+    let yaml = |set: &str| {
+        format!(
+            "blueprint: t
+resources:
+  db: {{kind: database, engine: postgres, version: \"18\"}}
+vary:
+  db.size: [small, large]
+environments:
+  dev: {{provider: local, set: {{{set}}}}}
+"
+        )
+    };
+    check(
+        &yaml("db.size: large"),
+        expect![[r#"
+        db.encrypted = true
+        db.engine = "postgres"
+        db.size = "large"
+        db.storage = "20GiB"
+        db.version = "18"
+    "#]],
+    );
+    check(
+        &yaml("db.size: medium"),
+        expect![[r#"
+        E0507 7:41 `db.size`: expected one of `small` and `large`
+    "#]],
+    );
+    check(
+        &yaml("db.version: \"16\""),
+        expect![[r#"
+        E0507 7:33 `db.version` is not listed under `vary`
+    "#]],
+    );
+}
+
+#[test]
+fn for_each_makes_members_and_when_leaves_things_out() {
+    check(
+        "blueprint: t
+resources:
+  a: {kind: value, for_each: {x: 1, y: 2}, input: '${each.key}=${each.value}'}
+  b: {kind: value, when: '${env.name == \"prod\"}', input: 1}
+  c: {kind: value, input: '${a[\"x\"].input}'}
+",
+        expect![[r#"
+            a["x"].input = "x=1"
+            a["y"].input = "y=2"
+            c.input = ...
+        "#]],
+    );
+    check(
+        "blueprint: t
+resources:
+  a: {kind: value, for_each: [x, x]}
+  b: {kind: value, when: '${c.output}'}
+  c: {kind: value, input: '${d.output}'}
+  d: {kind: value, when: false}
+  e: {kind: value, input: '${f.output} ${f.z.output}'}
+  f: {kind: value, for_each: [x]}
+",
+        expect![[r#"
+            E0207 3:30 `for_each` lists `x` twice
+            E0404 4:26 `when` decides how many resources there are, and `c.output` is not known before they exist
+            E0305 5:30 `d` has a `when` or `for_each` that leaves nothing of it here
+            E0306 7:30 `f` has no member `output`
+            E0306 7:42 `f` has no member `z`
+        "#]],
+    );
+}
+
+#[test]
+fn a_value_made_of_a_secret_input_is_secret() {
+    check_with(
+        "blueprint: t
+inputs: {key: {type: secret}}
+resources:
+  a: {kind: value, input: 'x-${inputs.key}'}
+",
+        None,
+        &[("key", "hunter2")],
+        expect![[r#"
+            a.input = (secret)
+        "#]],
+    );
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Times Terraform beside dsenv on the same graphs, in one run on one machine: `value` resources here,
+# `terraform_data` there, which need no provider download. Usage: tests/bench/terraform.sh [N ...]
+# (default 1000). Needs `terraform` on the PATH; builds dsenv in release mode.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+command -v terraform >/dev/null || { echo "SKIPPED: there is no terraform on the PATH"; exit 0; }
+cargo build --quiet --release
+dsenv=$PWD/target/release/dsenv
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export HOME=$work/home TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
+mkdir -p "$HOME"
+
+# A tree: each resource takes the output of the one at half its number.
+tree_dsenv() {
+  echo "blueprint: bench"; echo "resources:"
+  echo "  r0: {kind: value, input: root}"
+  for ((i = 1; i < $1; i++)); do echo "  r$i: {kind: value, input: \"\${r$(((i - 1) / 2)).output}-$i\"}"; done
+}
+tree_terraform() {
+  echo 'resource "terraform_data" "r0" { input = "root" }'
+  for ((i = 1; i < $1; i++)); do
+    echo "resource \"terraform_data\" \"r$i\" { input = \"\${terraform_data.r$(((i - 1) / 2)).output}-$i\" }"
+  done
+}
+
+# Seconds and peak memory of a command, as the operating system counts them.
+measure() {
+  python3 - "$@" <<'P'
+import os, sys, time, resource, subprocess
+start = time.monotonic()
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+took = time.monotonic() - start
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(f"{took:9.3f} s {peak:6.0f} MB" + ("" if code == 0 else f"  (exit {code})"))
+P
+}
+
+row() { printf '%-34s | %-20s | %s\n' "$1" "$2" "$3"; }
+row "what" "terraform" "dsenv"
+row "version" "$(measure terraform version)" "$(measure "$dsenv" --version)"
+for n in "${@:-1000}"; do
+  mkdir -p "$work/tf$n" "$work/ds$n"
+  tree_terraform "$n" >"$work/tf$n/main.tf"
+  tree_dsenv "$n" >"$work/ds$n/dsenv.yaml"
+  terraform -chdir="$work/tf$n" init >/dev/null
+  ds() { (cd "$work/ds$n" && measure "$dsenv" "$@"); }
+  tf() { measure terraform -chdir="$work/tf$n" "$@"; }
+  row "plan, tree of $n, nothing applied" "$(tf plan)" "$(ds plan)"
+  row "apply, tree of $n" "$(tf apply -auto-approve)" "$(ds apply --yes)"
+  row "plan, tree of $n, no change" "$(tf plan)" "$(ds plan)"
+done
