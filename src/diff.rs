@@ -227,16 +227,8 @@ fn compare(
     let retyped = prior.is_some_and(|prior| prior.ty != node.ty.name);
     match object.status {
         Status::Creating if !retyped => return resume(change, object),
-        Status::Creating => {
-            change.action = Action::Replace;
-            change.reason = Reason::Interrupted;
-            return change;
-        }
-        Status::Tainted => {
-            change.action = Action::Replace;
-            change.reason = Reason::Tainted;
-            return change;
-        }
+        Status::Creating => return replace(change, Reason::Interrupted),
+        Status::Tainted => return replace(change, Reason::Tainted),
         Status::Ready | Status::Updating | Status::Deleting => {}
     }
     match refreshed.seen(addr) {
@@ -248,9 +240,7 @@ fn compare(
             return change;
         }
         Seen::There(_) | Seen::Unread if retyped => {
-            change.action = Action::Replace;
-            change.reason = Reason::Changed(vec!["type".to_owned()]);
-            return change;
+            return replace(change, Reason::Changed(vec!["type".to_owned()]));
         }
         Seen::There(observed) => {
             change.drift = drift(addr, node.ty, object, observed, relevant);
@@ -260,12 +250,14 @@ fn compare(
     }
     if object.status == Status::Deleting {
         // Somebody agreed to its deletion, and the cloud may be at it still.
-        change.action = Action::Replace;
-        change.reason = Reason::Interrupted;
-        return change;
+        return replace(change, Reason::Interrupted);
     }
     compare_args(&mut change, node, object);
     change
+}
+
+fn replace(change: Change, reason: Reason) -> Change {
+    Change { action: Action::Replace, reason, ..change }
 }
 
 /// An interrupted create is finished with the same arguments; with others it begins anew.

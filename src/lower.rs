@@ -26,6 +26,8 @@ pub struct Node {
     pub depends_on: BTreeSet<Addr>,
     /// The order in which it is replaced, before dependants have their say.
     pub replace: ReplaceOrder,
+    /// Whether its block itself asks for create-first: then what it needs has to follow.
+    pub asks_create_first: bool,
     /// Arguments whose changes are left alone.
     pub ignore: Vec<String>,
     /// What becomes of its data.
@@ -159,6 +161,7 @@ fn make_node(
         args: part.args,
         depends_on,
         replace: resource.lifecycle.replace.unwrap_or(ty.replace),
+        asks_create_first: resource.lifecycle.replace == Some(ReplaceOrder::CreateFirst),
         ignore: resource.lifecycle.ignore.clone(),
         on_destroy: resource.on_destroy,
         timeouts_s: resource.timeouts_s,

@@ -10,6 +10,8 @@
 //!   unless those themselves need something that is replaced delete-first behind it.
 //! - Delete-first replacement deletes upwards and creates downwards: del C, del B, del A, create A, B, C.
 //! - Create-first replacement deletes the old object after everything that stood on it has let go.
+//! - What is replaced with something delete-first is delete-first too, unless its block asks for the
+//!   other.
 //! - A resource that is replaced create-first makes all that it needs create-first too: otherwise the
 //!   old dependency would have to go while the old dependant still stands on it.
 //! - A node whose native type changes is replaced delete-first, and so is whatever is replaced with

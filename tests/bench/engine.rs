@@ -119,7 +119,8 @@ impl Connection for Here {
 
 /// A blueprint of `count` resources, as the shape says; `salt` makes another of it.
 fn blueprint(shape: &str, count: usize, salt: usize) -> String {
-    let mut text = String::from("blueprint: bench\nenvironments: {bench: {provider: values}}\nresources:\n");
+    let mut text =
+        String::from("blueprint: bench\nenvironments: {bench: {provider: values}}\nresources:\n");
     let layer = count.div_ceil(10);
     for at in 0..count {
         let needs: Vec<usize> = match shape {

@@ -843,3 +843,20 @@ fn locked_refuses_what_is_not_pinned() {
     lab.options.locked = true;
     lab.assert_settled();
 }
+
+/// Two orders that are mere defaults agree on the one that is possible.
+#[test]
+fn what_stands_on_a_fixed_name_is_replaced_with_it_delete_first() {
+    let text = |on: i32| {
+        format!(
+            "a: {{kind: value, input: {{name: a}}, replace_on: {on}}}\n\
+             c: {{kind: value, input: \"${{a.output}}\"}}"
+        )
+    };
+    let mut lab = Lab::new();
+    lab.apply(&text(1));
+    lab.take_changes();
+    lab.apply(&text(2));
+    assert_eq!(lab.take_changes(), ["delete c", "delete a", "create a", "create c"]);
+    lab.assert_settled();
+}
