@@ -73,9 +73,8 @@ fn group<'a>(diagnostic: &'a Diagnostic, source: &'a Source) -> Group<'a> {
     match diagnostic.span {
         Some(span) => group = group.elements(snippets(diagnostic, span, source)),
         None => {
-            group = group
-                .element(annotate_snippets::Origin::path(source.name()))
-                .element(Level::NOTE.no_name().message(diagnostic.message.as_str()));
+            // What has no place has no file to open either: the message names what it is about.
+            group = group.element(Level::NOTE.no_name().message(diagnostic.message.as_str()));
         }
     }
     if let Some(address) = &diagnostic.address {
@@ -249,11 +248,11 @@ mod tests {
             "",
             Diagnostic::error(Code::E0001, "it has 20 MiB"),
             expect![[r#"
-            error[E0001]: file too large
-            --> dsenv.yaml
-             = it has 20 MiB
+                error[E0001]: file too large
+                 |
+                 = it has 20 MiB
 
-        "#]],
+            "#]],
         );
         check(
             "",

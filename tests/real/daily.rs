@@ -1,0 +1,170 @@
+//! From day to day, on a small environment: look into it, work in it, change it.
+
+use crate::place::{Place, postgres_version};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+/// One of everything, with a service that any machine with a Python can run.
+const SMALL: &str = r#"blueprint: small
+inputs:
+  members: {type: integer, default: 2, min: 0, max: 4}
+resources:
+  net: {kind: network, cidr: 10.20.0.0/16}
+  lake: {kind: bucket, versioning: true}
+  features: {kind: database, engine: postgres, version: "VERSION", size: small, storage: 1GiB}
+  token: {kind: secret, generate: {length: 32}}
+  web:
+    kind: machine
+    cpus: 1+
+    memory: 1GiB+
+    image: debian-12
+    uses: {features: read_write, lake: read_write}
+    environment: {TOKEN: "${token.value}"}
+    services:
+      http:
+        run: python3 -m http.server --bind ${self.address} ${self.ports.http}
+        port: 8000
+        health: {http: /}
+  workers:
+    kind: pool
+    count: ${inputs.members}
+    cpus: 1+
+    memory: 1GiB+
+    image: debian-12
+    uses: {lake: read_write}
+environments:
+  dev: {provider: local, ephemeral: true}
+outputs:
+  web: ${web.services.http.url}
+  token: ${token.value}
+"#;
+
+/// The small blueprint with a PostgreSQL that this machine has, if it has one.
+pub(crate) fn small() -> String {
+    SMALL.replace("VERSION", &postgres_version())
+}
+
+/// What an HTTP server answers: the status and the rest.
+pub(crate) fn get(url: &str, headers: &str) -> (u16, String) {
+    let rest = url.strip_prefix("http://").expect("a plain URL");
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut stream = TcpStream::connect(host).expect("it answers");
+    let request = format!("GET /{path} HTTP/1.0\r\nHost: {host}\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("it answers to the end");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let status = text.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
+    (status, text)
+}
+
+#[test]
+fn an_environment_is_looked_into_and_worked_in() {
+    let place = Place::new(&small());
+    let first = place.apply();
+    assert!(first.out.contains("Plan: 11 to create."), "{}", first.out);
+    assert!(first.out.contains("token = (secret)"), "{}", first.out);
+    look(&place);
+    work(&place);
+    reach(&place);
+    wrong_names_are_refused(&place);
+}
+
+fn look(place: &Place) {
+    let again = place.apply();
+    assert!(again.out.contains("No changes."), "{}", again.out);
+    assert!(again.took.as_millis() < 1_000, "a second apply took {:?}", again.took);
+    place.is_settled();
+    let status = place.json(&["status"]);
+    let states: Vec<_> = status.as_array().expect("a list").iter().map(|it| &it["state"]).collect();
+    assert_eq!(states, ["healthy", "healthy", "healthy"]);
+    let text = place.ok(&["status"]).out;
+    assert!(text.starts_with("ADDRESS"), "{text}");
+    let url = place.ok(&["output", "web"]).out;
+    assert_eq!(get(url.trim(), "").0, 200);
+    let logs = place.ok(&["logs", "web"]).out;
+    assert!(logs.contains("GET / "), "{logs}");
+    let logs = place.ok(&["logs", "web", "--service", "http", "-n", "1"]).out;
+    assert_eq!(logs.lines().count(), 1, "{logs}");
+    let logs = place.ok(&["logs", "features"]).out;
+    assert!(logs.contains("ready to accept connections"), "{logs}");
+}
+
+fn work(place: &Place) {
+    let ran = place.run(&["exec", "web", "--", "sh", "-c", "echo to stderr >&2; exit 7"]);
+    assert_eq!((ran.code, ran.err.as_str()), (7, "to stderr\n"), "the program's own code and words");
+    let variables = place.ok(&["exec", "web", "--", "env"]).out;
+    for name in ["FEATURES_URL=postgresql://", "LAKE_URL=s3://", "LAKE_ENDPOINT=http://127.", "TOKEN="] {
+        assert!(variables.contains(name), "{name}: {variables}");
+    }
+    assert!(!variables.contains("PIP_"), "nothing of the caller's environment: {variables}");
+    let members = place.ok(&["exec", "workers.member[1]", "--", "pwd"]).out;
+    assert!(members.contains("workers-member-1"), "{members}");
+    // A shell reads what is piped into it, and does not need a terminal.
+    let mut command = place.command();
+    command.args(["ssh", "web"]).stdin(std::process::Stdio::piped());
+    let mut running = crate::place::start(command);
+    let mut stdin = running.child.stdin.take().expect("a pipe");
+    stdin.write_all(b"echo here: $LAKE_NAME\nexit 3\n").expect("the shell reads");
+    drop(stdin);
+    let ran = running.end();
+    assert_eq!(ran.code, 3, "{}\n{}", ran.out, ran.err);
+    assert!(ran.out.contains("here: small-dev-lake"), "{}", ran.out);
+}
+
+fn reach(place: &Place) {
+    let hidden = place.ok(&["connect", "lake"]);
+    assert!(hidden.out.contains("LAKE_SECRET_ACCESS_KEY='(secret)'"), "{}", hidden.out);
+    hidden.says(&["--show-secrets"]);
+    let shown = place.ok(&["connect", "features", "--show-secrets"]).out;
+    assert!(shown.contains("FEATURES_URL='postgresql://web:"), "{shown}");
+    let lines = place.ok(&["output", "--env-file", "--show-secrets"]).out;
+    assert!(lines.lines().any(|line| line.starts_with("TOKEN=") || line.starts_with("token=")));
+    let all = place.json(&["output"]);
+    assert_eq!(all["token"]["value"], "(secret)");
+    assert_eq!(all["token"]["secret"], true);
+    let token = place.ok(&["output", "token", "--show-secrets"]).out;
+    assert_eq!(token.trim().len(), 32);
+    let graph = place.ok(&["graph"]).out;
+    assert!(graph.contains("web") && graph.contains("lake"), "{graph}");
+}
+
+fn wrong_names_are_refused(place: &Place) {
+    for command in [&["logs", "wbe"][..], &["ssh", "wbe"], &["exec", "wbe", "--", "true"]] {
+        let ran = place.run(command);
+        assert_eq!(ran.code, 1, "{command:?}: {}", ran.err);
+        ran.says(&["`wbe`", "help: "]);
+    }
+    let ran = place.run(&["connect", "net"]);
+    assert_eq!(ran.code, 1);
+    ran.says(&["`net`", "help: "]);
+}
+
+#[test]
+fn data_outlives_a_change_and_a_pool_grows_and_shrinks() {
+    let place = Place::new(&small());
+    place.apply();
+    let sql = |text: &str| place.ok(&["exec", "features", "--", "psql", "-Atc", text]).out;
+    let has_psql = place.run(&["exec", "features", "--", "psql", "-Atc", "select 1"]).code == 0;
+    if has_psql {
+        sql("create table kept (n int); insert into kept values (42)");
+    }
+    let plan = |input: &str| place.json(&["plan", "--input", input])["summary"].clone();
+    let grown = plan("members=3");
+    assert_eq!((&grown["create"], &grown["delete"], &grown["replace"]), (&1.into(), &0.into(), &0.into()));
+    place.ok(&["apply", "--yes", "--input", "members=3"]);
+    place.ok(&["exec", "workers.member[2]", "--", "true"]);
+    place.ok(&["apply", "--yes", "--input", "members=1"]);
+    assert!(!place.resources().contains_key("workers.member[1]"));
+    place.edit("dsenv.yaml", "port: 8000", "port: 8001");
+    let ran = place.run(&["plan", "--detailed-exitcode", "--input", "members=1"]);
+    assert_eq!(ran.code, 2, "{}", ran.out);
+    assert!(ran.out.contains("~ web") && !ran.out.contains("features (database)"), "{}", ran.out);
+    place.ok(&["apply", "--yes", "--input", "members=1"]);
+    let url = place.ok(&["output", "web"]).out;
+    assert!(url.contains(":8001/"), "{url}");
+    assert_eq!(get(url.trim(), "").0, 200);
+    if has_psql {
+        assert_eq!(sql("select n from kept").trim(), "42", "the data is still there");
+    }
+}

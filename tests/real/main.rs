@@ -1,0 +1,14 @@
+//! The real program, as a user runs it: real processes, a real database, a real bucket, on loopback.
+//!
+//! Each test has a [`place::Place`]: a folder with a blueprint and a home of its own. When a place
+//! goes, it destroys what was applied in it and proves that no process, no port and no file is left.
+//! What cannot be had here is said (`SKIPPED: ...`); where `CI` is `true`, that is a failure.
+
+mod codes;
+mod crashes;
+mod daily;
+mod faults;
+mod place;
+mod refusals;
+mod terminal;
+mod workbench;
