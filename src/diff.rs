@@ -13,6 +13,7 @@ use dsenv_sdk::schema::{NativeType, OnChange, ReplaceOrder};
 use dsenv_sdk::value::{Map, Value};
 use dsenv_sdk::{Addr, Term};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What is done with a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +97,7 @@ pub struct Change {
     /// What was applied last.
     pub before: Option<Map>,
     /// What is asked for, with holes; empty for a delete.
-    pub after: BTreeMap<String, Term>,
+    pub after: Arc<BTreeMap<String, Term>>,
     /// What differs between what was recorded and what is there.
     pub drift: Vec<Drift>,
     /// What is there, when refresh saw it.
@@ -146,7 +147,7 @@ struct Known<'a> {
 
 impl Facts for Known<'_> {
     fn arguments(&self, addr: &Addr) -> Option<&BTreeMap<String, Term>> {
-        self.native.arguments.get(addr)
+        self.native.arguments.get(addr).map(|arguments| &**arguments)
     }
 
     fn attributes(&self, addr: &Addr) -> Option<&Map> {
@@ -212,7 +213,7 @@ fn compare(
         order: node.replace,
         reason: Reason::Same,
         before: object.map(|object| object.args.clone()),
-        after: args,
+        after: Arc::new(args),
         drift: Vec::new(),
         observed: None,
     };
@@ -425,7 +426,7 @@ fn add_deletes(
             order: ReplaceOrder::DeleteFirst,
             reason,
             before: object.map(|object| object.args.clone()),
-            after: BTreeMap::new(),
+            after: Arc::default(),
             drift: Vec::new(),
             observed: None,
         });

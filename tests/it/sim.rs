@@ -90,8 +90,13 @@ fn text(nodes: &[Option<Node>]) -> String {
                 refs.join(", ")
             ),
         };
-        writeln!(text, "n{at}: {{{}, depends_on: [{}]}}", block.replace(", ]", "]"), after.join(", "))
-            .expect("a text grows");
+        writeln!(
+            text,
+            "n{at}: {{{}, depends_on: [{}]}}",
+            block.replace(", ]", "]"),
+            after.join(", ")
+        )
+        .expect("a text grows");
     }
     text
 }
