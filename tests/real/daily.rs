@@ -92,9 +92,15 @@ fn look(place: &Place) {
 
 fn work(place: &Place) {
     let ran = place.run(&["exec", "web", "--", "sh", "-c", "echo to stderr >&2; exit 7"]);
-    assert_eq!((ran.code, ran.err.as_str()), (7, "to stderr\n"), "the program's own code and words");
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (7, "to stderr\n"),
+        "the program's own code and words"
+    );
     let variables = place.ok(&["exec", "web", "--", "env"]).out;
-    for name in ["FEATURES_URL=postgresql://", "LAKE_URL=s3://", "LAKE_ENDPOINT=http://127.", "TOKEN="] {
+    for name in
+        ["FEATURES_URL=postgresql://", "LAKE_URL=s3://", "LAKE_ENDPOINT=http://127.", "TOKEN="]
+    {
         assert!(variables.contains(name), "{name}: {variables}");
     }
     assert!(!variables.contains("PIP_"), "nothing of the caller's environment: {variables}");
@@ -151,7 +157,10 @@ fn data_outlives_a_change_and_a_pool_grows_and_shrinks() {
     }
     let plan = |input: &str| place.json(&["plan", "--input", input])["summary"].clone();
     let grown = plan("members=3");
-    assert_eq!((&grown["create"], &grown["delete"], &grown["replace"]), (&1.into(), &0.into(), &0.into()));
+    assert_eq!(
+        (&grown["create"], &grown["delete"], &grown["replace"]),
+        (&1.into(), &0.into(), &0.into())
+    );
     place.ok(&["apply", "--yes", "--input", "members=3"]);
     place.ok(&["exec", "workers.member[2]", "--", "true"]);
     place.ok(&["apply", "--yes", "--input", "members=1"]);

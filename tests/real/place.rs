@@ -214,7 +214,9 @@ impl Place {
         collect(&self.root, &mut files);
         let own = |path: &Path| {
             let text = path.to_string_lossy();
-            text.contains("/local/") || text.ends_with("/lock.json") || text.ends_with("/lock.guard")
+            text.contains("/local/")
+                || text.ends_with("/lock.json")
+                || text.ends_with("/lock.guard")
         };
         files.retain(|path, _| !own(path));
         files
@@ -293,7 +295,9 @@ impl Place {
         let register = kept("cache").join("dsenv/addresses/blocks.json");
         let Ok(text) = std::fs::read_to_string(register) else { return Vec::new() };
         let register: Json = serde_json::from_str(&text).expect("the register is JSON");
-        let ours = |it: &Json| it["dir"].as_str().is_some_and(|dir| Path::new(dir).starts_with(&self.root));
+        let ours = |it: &Json| {
+            it["dir"].as_str().is_some_and(|dir| Path::new(dir).starts_with(&self.root))
+        };
         let blocks = register["blocks"].as_object().expect("blocks").iter();
         blocks
             .filter(|(_, holder)| ours(holder))
@@ -330,7 +334,8 @@ impl Ran {
 
     /// The events that `apply --json` printed.
     pub(crate) fn events(&self) -> Vec<Json> {
-        let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        let read =
+            |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         self.out.lines().map(read).collect()
     }
 }

@@ -258,7 +258,9 @@ fn without_an_environment_every_command_that_needs_one_is_refused() {
 
 #[test]
 fn apply_without_a_terminal_needs_yes() {
-    let place = Place::new("blueprint: small\nresources:\n  token: {kind: secret, generate: {length: 20}}\nenvironments:\n  dev: {provider: local, ephemeral: true}\n");
+    let place = Place::new(
+        "blueprint: small\nresources:\n  token: {kind: secret, generate: {length: 20}}\nenvironments:\n  dev: {provider: local, ephemeral: true}\n",
+    );
     for command in ["apply", "destroy"] {
         let ran = place.refuses(&[command], 1, "E0905");
         ran.says(&["there is no terminal to ask at", "help: look at `dsenv plan`", "--yes"]);

@@ -82,7 +82,8 @@ fn the_workbench_is_applied_used_changed_and_destroyed() {
 }
 
 fn jupyter_answers_behind_its_token(place: &Place) {
-    let text = |arguments: &[&str]| place.ok(&[arguments, &["-e", "dev"]].concat()).out.trim().to_owned();
+    let text =
+        |arguments: &[&str]| place.ok(&[arguments, &["-e", "dev"]].concat()).out.trim().to_owned();
     let url = text(&["output", "jupyter"]);
     let token = text(&["output", "token", "--show-secrets"]);
     let contents = format!("{}/api/contents", url.trim_end_matches('/'));
