@@ -268,6 +268,8 @@ impl Site {
         let binding = Some(sitting.binding.clone());
         let state = &sitting.loaded.state;
         let planned = plan_for(&compiled, state, &refreshed, binding, options, recovered)?;
+        // The plan holds all that is needed; the tree of the blueprint is the larger part of memory.
+        drop((compiled, refreshed));
         // The lock is given back when the sitting ends. Failing to is no failure of the apply: the
         // next holder sees that this process is gone.
         self.obey(&mut sitting, planned, options, command, talk).await
