@@ -13,6 +13,7 @@ use dsenv_sdk::schema::{NativeType, OnChange, ReplaceOrder};
 use dsenv_sdk::value::{Map, Value};
 use dsenv_sdk::{Addr, Term};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What is done with a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +97,7 @@ pub struct Change {
     /// What was applied last.
     pub before: Option<Map>,
     /// What is asked for, with holes; empty for a delete.
-    pub after: BTreeMap<String, Term>,
+    pub after: Arc<BTreeMap<String, Term>>,
     /// What differs between what was recorded and what is there.
     pub drift: Vec<Drift>,
     /// What is there, when refresh saw it.
@@ -146,7 +147,7 @@ struct Known<'a> {
 
 impl Facts for Known<'_> {
     fn arguments(&self, addr: &Addr) -> Option<&BTreeMap<String, Term>> {
-        self.native.arguments.get(addr)
+        self.native.arguments.get(addr).map(|arguments| &**arguments)
     }
 
     fn attributes(&self, addr: &Addr) -> Option<&Map> {
@@ -212,7 +213,7 @@ fn compare(
         order: node.replace,
         reason: Reason::Same,
         before: object.map(|object| object.args.clone()),
-        after: args,
+        after: Arc::new(args),
         drift: Vec::new(),
         observed: None,
     };
@@ -227,16 +228,8 @@ fn compare(
     let retyped = prior.is_some_and(|prior| prior.ty != node.ty.name);
     match object.status {
         Status::Creating if !retyped => return resume(change, object),
-        Status::Creating => {
-            change.action = Action::Replace;
-            change.reason = Reason::Interrupted;
-            return change;
-        }
-        Status::Tainted => {
-            change.action = Action::Replace;
-            change.reason = Reason::Tainted;
-            return change;
-        }
+        Status::Creating => return replace(change, Reason::Interrupted),
+        Status::Tainted => return replace(change, Reason::Tainted),
         Status::Ready | Status::Updating | Status::Deleting => {}
     }
     match refreshed.seen(addr) {
@@ -248,9 +241,7 @@ fn compare(
             return change;
         }
         Seen::There(_) | Seen::Unread if retyped => {
-            change.action = Action::Replace;
-            change.reason = Reason::Changed(vec!["type".to_owned()]);
-            return change;
+            return replace(change, Reason::Changed(vec!["type".to_owned()]));
         }
         Seen::There(observed) => {
             change.drift = drift(addr, node.ty, object, observed, relevant);
@@ -260,12 +251,14 @@ fn compare(
     }
     if object.status == Status::Deleting {
         // Somebody agreed to its deletion, and the cloud may be at it still.
-        change.action = Action::Replace;
-        change.reason = Reason::Interrupted;
-        return change;
+        return replace(change, Reason::Interrupted);
     }
     compare_args(&mut change, node, object);
     change
+}
+
+fn replace(change: Change, reason: Reason) -> Change {
+    Change { action: Action::Replace, reason, ..change }
 }
 
 /// An interrupted create is finished with the same arguments; with others it begins anew.
@@ -433,7 +426,7 @@ fn add_deletes(
             order: ReplaceOrder::DeleteFirst,
             reason,
             before: object.map(|object| object.args.clone()),
-            after: BTreeMap::new(),
+            after: Arc::default(),
             drift: Vec::new(),
             observed: None,
         });

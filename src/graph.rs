@@ -142,7 +142,7 @@ fn describe(resolved: &Resolved, cycle: &[Addr]) -> Diagnostic {
 
 /// The field that makes an edge, and where it stands.
 fn edge(resource: &Resource, to: &Addr) -> (String, Span) {
-    for (name, term) in &resource.fields {
+    for (name, term) in &*resource.fields {
         let mut found = false;
         term.each_ref(&mut |reference| found |= reference.addr.owner() == *to);
         if found {

@@ -12,6 +12,7 @@ use dsenv_sdk::schema::{NativeType, ReplaceOrder};
 use dsenv_sdk::value::Value;
 use dsenv_sdk::{Addr, Term};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One native node.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Node {
     pub depends_on: BTreeSet<Addr>,
     /// The order in which it is replaced, before dependants have their say.
     pub replace: ReplaceOrder,
+    /// Whether its block itself asks for create-first: then what it needs has to follow.
+    pub asks_create_first: bool,
     /// Arguments whose changes are left alone.
     pub ignore: Vec<String>,
     /// What becomes of its data.
@@ -36,6 +39,10 @@ pub struct Node {
     pub span: Span,
 }
 
+/// The neutral arguments of every resource, shared: a map of a few entries costs a kilobyte, and every
+/// stage holds all of them.
+pub type Arguments = BTreeMap<Addr, Arc<BTreeMap<String, Term>>>;
+
 /// The native graph of one environment.
 #[derive(Clone, Debug, Default)]
 pub struct Native {
@@ -44,7 +51,7 @@ pub struct Native {
     /// The addresses, each behind what it needs.
     pub order: Vec<Addr>,
     /// The neutral arguments of every resource: what expressions that name an argument refer to.
-    pub arguments: BTreeMap<Addr, BTreeMap<String, Term>>,
+    pub arguments: Arc<Arguments>,
     /// What the lock must pin, sorted, each once, and the resource that wants it first.
     pub wants: Vec<(Want, Addr)>,
     /// Resources that the blueprint protects.
@@ -60,6 +67,7 @@ pub fn lower(
 ) -> (Native, Findings) {
     let mut findings = Findings::new();
     let mut native = Native::default();
+    let mut arguments = Arguments::new();
     let around =
         Surroundings { blueprint: &resolved.blueprint, environment: &resolved.environment, pins };
     for addr in order {
@@ -76,8 +84,9 @@ pub fn lower(
         if resource.protect {
             native.protect.insert(addr.clone());
         }
-        native.arguments.insert(addr.clone(), resource.fields.clone());
+        arguments.insert(addr.clone(), resource.fields.clone());
     }
+    native.arguments = arguments.into();
     native.wants.sort_by(|a, b| a.0.pin.cmp(&b.0.pin));
     if !findings.has_errors() {
         link(resolved, &mut native, provider, &mut findings);
@@ -90,7 +99,7 @@ pub fn neutral(resolved: &Resolved, resource: &Resource) -> Neutral {
     Neutral {
         addr: resource.addr.clone(),
         kind: resource.kind.name,
-        fields: resource.fields.clone(),
+        fields: (*resource.fields).clone(),
         uses: resource.uses.clone(),
         network: network_of(resolved, resource),
         on_destroy: resource.on_destroy,
@@ -159,6 +168,7 @@ fn make_node(
         args: part.args,
         depends_on,
         replace: resource.lifecycle.replace.unwrap_or(ty.replace),
+        asks_create_first: resource.lifecycle.replace == Some(ReplaceOrder::CreateFirst),
         ignore: resource.lifecycle.ignore.clone(),
         on_destroy: resource.on_destroy,
         timeouts_s: resource.timeouts_s,

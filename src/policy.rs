@@ -67,7 +67,7 @@ fn shown(resource: &Resource) -> Value {
         ("tags".to_owned(), Value::Map(tags)),
         ("protect".to_owned(), Value::Bool(resource.protect)),
     ]);
-    for (name, term) in &resource.fields {
+    for (name, term) in &*resource.fields {
         if let Term::Known(value) = term {
             map.insert(name.clone(), value.clone());
         }

@@ -617,7 +617,7 @@ struct Live<'a> {
 
 impl Facts for Live<'_> {
     fn arguments(&self, addr: &Addr) -> Option<&BTreeMap<String, Term>> {
-        self.plan.arguments.get(addr)
+        self.plan.arguments.get(addr).map(|arguments| &**arguments)
     }
 
     fn attributes(&self, addr: &Addr) -> Option<&Map> {

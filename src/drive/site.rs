@@ -272,6 +272,8 @@ impl Site {
         let binding = Some(sitting.binding.clone());
         let state = &sitting.loaded.state;
         let planned = plan_for(&compiled, state, &refreshed, binding, options, recovered)?;
+        // The plan holds all that is needed; the tree of the blueprint is the larger part of memory.
+        drop((compiled, refreshed));
         // The lock is given back when the sitting ends. Failing to is no failure of the apply: the
         // next holder sees that this process is gone.
         self.obey(&mut sitting, planned, options, command, talk).await
@@ -697,7 +699,7 @@ fn check_addresses(
 /// Words why something cannot be pinned, at its resource in the blueprint.
 fn not_pinned(compiled: &Compiled, what: &str, addr: &Addr, error: OpError) -> Problem {
     let mut message = format!("pinning the {what} of `{addr}`: {}", error.message);
-    for cause in error.causes.first() {
+    if let Some(cause) = error.causes.first() {
         message.push_str(&format!(": {cause}"));
     }
     let mut diagnostic = Diagnostic::error(Code::E0901, message).address(addr.to_string());

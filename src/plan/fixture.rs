@@ -90,7 +90,7 @@ pub(crate) fn change(
         order: ReplaceOrder::DeleteFirst,
         reason,
         before: (!before.is_empty()).then(|| map(before)),
-        after: if after.is_empty() { BTreeMap::new() } else { terms(after) },
+        after: if after.is_empty() { Default::default() } else { terms(after).into() },
         drift: Vec::new(),
         observed: None,
     }
@@ -166,7 +166,7 @@ pub(crate) fn plan(changes: Vec<Change>) -> Plan {
         steps,
         nodes,
         scope: Scope::default(),
-        arguments: BTreeMap::new(),
+        arguments: Default::default(),
         outputs: BTreeMap::new(),
         protect: BTreeSet::new(),
         not_locked: Vec::new(),

@@ -10,6 +10,8 @@
 //!   unless those themselves need something that is replaced delete-first behind it.
 //! - Delete-first replacement deletes upwards and creates downwards: del C, del B, del A, create A, B, C.
 //! - Create-first replacement deletes the old object after everything that stood on it has let go.
+//! - What is replaced with something delete-first is delete-first too, unless its block asks for the
+//!   other.
 //! - A resource that is replaced create-first makes all that it needs create-first too: otherwise the
 //!   old dependency would have to go while the old dependant still stands on it.
 //! - A node whose native type changes is replaced delete-first, and so is whatever is replaced with
@@ -24,11 +26,13 @@ pub mod wire;
 pub use steps::{Sources, build};
 
 use crate::diff::{Change, Mode};
+use crate::lower::Arguments;
 use crate::resolve::Scope;
 use crate::state::Binding;
 use dsenv_sdk::provider::{DataFate, Observed, OnDestroy};
 use dsenv_sdk::{Addr, Term};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a plan is bound to: anything else refuses it (law 8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +69,7 @@ pub struct Plan {
     /// What expressions that are still open need.
     pub scope: Scope,
     /// The neutral arguments that open expressions may name.
-    pub arguments: BTreeMap<Addr, BTreeMap<String, Term>>,
+    pub arguments: Arc<Arguments>,
     /// The blueprint's outputs, with holes.
     pub outputs: BTreeMap<String, Term>,
     /// Resources that become protected and are not yet.
@@ -112,12 +116,12 @@ pub enum Verb {
         /// Which creation of this node it is; the token follows from it.
         generation: u64,
         /// Its arguments, with holes.
-        args: BTreeMap<String, Term>,
+        args: Arc<BTreeMap<String, Term>>,
     },
     /// Changes the current object.
     Update {
         /// Its arguments, with holes.
-        args: BTreeMap<String, Term>,
+        args: Arc<BTreeMap<String, Term>>,
     },
     /// Finishes an interrupted create of the current object, with its recorded arguments.
     Resume,

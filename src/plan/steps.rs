@@ -82,24 +82,35 @@ pub fn build(
     (steps, nodes)
 }
 
-/// Replacement order, made to agree: what a create-first replacement needs is create-first too.
-/// The changes of the blueprint's nodes stand in the order of the graph, so one pass each way
-/// reaches everything. The first says what must be delete-first; what stands on that is too, so the
-/// second never meets it.
+/// Replacement order, made to agree. The changes of the blueprint's nodes stand in the order of the
+/// graph, so one pass each way reaches everything.
+///
+/// Upwards: what stands on a delete-first replacement is delete-first too, unless its block asks for
+/// create-first; a fixed name cannot be had twice, and being create-first is mostly just a default.
+/// Downwards: what a create-first replacement needs is create-first. A change of type is delete-first
+/// whatever is asked, and so is what stands on it; so the second pass never meets it.
 fn settle_orders(changes: &mut [Change], sources: &Sources<'_>) {
-    let mut delete_first: BTreeSet<Addr> = BTreeSet::new();
+    let mut retyped: BTreeSet<Addr> = BTreeSet::new();
+    let mut on_delete_first: BTreeSet<Addr> = BTreeSet::new();
     for change in changes.iter_mut() {
         let Some(node) = sources.native.nodes.get(&change.addr) else { continue };
-        let on_one = node.depends_on.iter().any(|needed| delete_first.contains(needed));
-        if sources.is_retyped(&change.addr) || on_one {
+        let replaced = change.action == Action::Replace;
+        let on = |set: &BTreeSet<Addr>| node.depends_on.iter().any(|needed| set.contains(needed));
+        let stands_on_one = on(&on_delete_first);
+        if sources.is_retyped(&change.addr) || on(&retyped) {
             change.order = ReplaceOrder::DeleteFirst;
-            delete_first.insert(change.addr.clone());
+            retyped.insert(change.addr.clone());
+        } else if replaced && stands_on_one && !node.asks_create_first {
+            change.order = ReplaceOrder::DeleteFirst;
+        }
+        if stands_on_one || replaced && change.order == ReplaceOrder::DeleteFirst {
+            on_delete_first.insert(change.addr.clone());
         }
     }
     let mut create_first: BTreeSet<Addr> = BTreeSet::new();
     for change in changes.iter_mut().rev() {
         let Some(node) = sources.native.nodes.get(&change.addr) else { continue };
-        if create_first.contains(&change.addr) && !delete_first.contains(&change.addr) {
+        if create_first.contains(&change.addr) && !retyped.contains(&change.addr) {
             change.order = ReplaceOrder::CreateFirst;
         }
         // What is not replaced itself passes it on: it stands between the two in the order too.

@@ -188,7 +188,7 @@ fn colour_changes_nothing_but_the_colour() {
 fn no_secret_is_shown() {
     let mut plan = mixed();
     plan.changes[1].after =
-        terms(r#"{"password": "secret:hunter2", "all": {"x": ["secret:hunter2"]}}"#);
+        terms(r#"{"password": "secret:hunter2", "all": {"x": ["secret:hunter2"]}}"#).into();
     for style in [Style::PLAIN, FULL] {
         assert!(!super::plan(&plan, &style).contains("hunter2"));
     }

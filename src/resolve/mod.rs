@@ -71,7 +71,7 @@ pub struct Resource {
     /// Its block, for the places of its fields.
     pub node: Node,
     /// The kind's own arguments, defaults filled in.
-    pub fields: BTreeMap<String, Term>,
+    pub fields: Arc<BTreeMap<String, Term>>,
     /// Resources that must exist first although nothing is taken from them.
     pub depends_on: BTreeSet<Addr>,
     /// What it uses.

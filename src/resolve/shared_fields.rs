@@ -64,7 +64,7 @@ pub(super) fn read(
             let term = shared.get("timeouts")?.step(verb)?;
             parse_duration_s(term.known()?.as_text()?)
         }),
-        fields,
+        fields: fields.into(),
     }
 }
 

@@ -22,7 +22,7 @@ fn check_with(yaml: &str, environment: Option<&str>, inputs: &[(&str, &str)], ex
         let (resolved, found) = resolve(&source, &blueprint, environment, &inputs);
         findings.append(found);
         for resource in resolved.iter().flat_map(|resolved| resolved.resources.values()) {
-            for (name, term) in &resource.fields {
+            for (name, term) in &*resource.fields {
                 let shown = term.known().map_or("...".to_owned(), ToString::to_string);
                 text.push_str(&format!("{}.{name} = {shown}\n", resource.addr));
             }

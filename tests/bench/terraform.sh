@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v terraform >/dev/null || { echo "SKIPPED: there is no terraform on the PATH"; exit 0; }
-cargo build --quiet --release
-dsenv=$PWD/target/release/dsenv
+[ -n "${DSENV:-}" ] || cargo build --quiet --release
+dsenv=${DSENV:-$PWD/target/release/dsenv}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export HOME=$work/home TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1

@@ -2,6 +2,8 @@
 //! lost, and in every call before and after its effect. The next run converges: one object a resource,
 //! none twice, none lost, and the plan after it is empty.
 
+#![allow(clippy::print_stdout)] // A failure shows where it was stopped.
+
 use crate::lab::{Lab, Stop};
 use dsenv::world::sim::PowerOff;
 use dsenv_fake::{Values, When};

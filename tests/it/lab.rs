@@ -256,11 +256,7 @@ impl Lab {
         let steps = &planned.plan.steps;
         let lines = lines_of(&planned.plan);
         let events = &self.events;
-        assert!(
-            planned.plan.is_empty(),
-            "{lines:#?}\n{drift:#?}\n{steps:#?}\n{events:#?}\n{:#?}",
-            planned.plan.changes
-        );
+        assert!(planned.plan.is_empty(), "{lines:#?}\n{drift:#?}\n{steps:#?}\n{events:#?}");
         let ended = self.run().unwrap_or_else(|problem| panic!("{}", words(problem)));
         assert!(matches!(ended, Ended::Nothing(_)), "{}", ended_words(&ended));
         assert_eq!(self.cloud.mutating_calls().len(), calls);

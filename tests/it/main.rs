@@ -8,3 +8,4 @@ mod plan;
 mod process;
 mod scenarios;
 mod sim;
+mod tidy;

@@ -639,11 +639,11 @@ fn a_throttled_call_is_tried_again() {
         let throttled = What::Throttled { retry_after_ms: Some(7_000) };
         lab.cloud.inject(CallMatch::verb(Verb::Create).nth(nth).fails(throttled));
     }
-    lab.apply_and_settle("a: {kind: value, input: 1}");
-    let again = |event: &&Event| matches!(event, Event::Retrying { after_ms: 7_000.., .. });
+    lab.apply("a: {kind: value, input: 1}");
+    let again = |event: &Event| matches!(event, Event::Retrying { after_ms: 7_000.., .. });
+    assert!(lab.events.iter().any(again));
     assert_eq!(lab.cloud.objects().len(), 1);
     assert!(lab.cloud.calls().iter().filter(|call| call.verb == Verb::Create).count() == 4);
-    let _ = again;
 }
 
 /// Reads are tried again too.
@@ -708,7 +708,7 @@ fn an_object_that_went_before_it_was_adopted_is_made_anew() {
     assert_eq!(lab.cloud.objects().len(), 1);
 }
 
-/// Ends told while the run drains after a failure of the disk are not waited for for ever.
+/// What the blueprint shows may change although nothing that exists does.
 #[test]
 fn outputs_alone_are_a_change_of_the_state() {
     let text = |outputs: &str| {
@@ -724,7 +724,7 @@ fn outputs_alone_are_a_change_of_the_state() {
     lab.assert_settled();
 }
 
-/// Scenario 11 of `on_destroy`: data is not lost by default.
+/// Data is not lost by default.
 #[test]
 fn a_database_is_not_deleted_by_default() {
     let text = "blueprint: demo\nenvironments: {prod: {provider: fake}}\nresources:\n  \
@@ -841,5 +841,22 @@ fn locked_refuses_what_is_not_pinned() {
     lab.options.locked = false;
     lab.apply_and_settle(text);
     lab.options.locked = true;
+    lab.assert_settled();
+}
+
+/// Two orders that are mere defaults agree on the one that is possible.
+#[test]
+fn what_stands_on_a_fixed_name_is_replaced_with_it_delete_first() {
+    let text = |on: i32| {
+        format!(
+            "a: {{kind: value, input: {{name: a}}, replace_on: {on}}}\n\
+             c: {{kind: value, input: \"${{a.output}}\"}}"
+        )
+    };
+    let mut lab = Lab::new();
+    lab.apply(&text(1));
+    lab.take_changes();
+    lab.apply(&text(2));
+    assert_eq!(lab.take_changes(), ["delete c", "delete a", "create a", "create c"]);
     lab.assert_settled();
 }

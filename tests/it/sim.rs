@@ -54,8 +54,8 @@ fn random_node(at: usize, dice: &mut Dice) -> Node {
 
 /// Changes some nodes, takes some away, adds some.
 fn edit(nodes: &mut [Option<Node>], dice: &mut Dice) {
-    for at in 0..nodes.len() {
-        match (&mut nodes[at], dice.below(10)) {
+    for (at, slot) in nodes.iter_mut().enumerate() {
+        match (slot, dice.below(10)) {
             (Some(node), 0) => node.input += 1,
             (Some(node), 1) => node.replace_on += 1,
             (Some(node), 2) => node.needs = random_node(at, dice).needs,

@@ -28,6 +28,7 @@ use dsenv_sdk::value::wire;
 use dsenv_sdk::{Addr, Term};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The format that this version writes, and the only one that it reads.
 pub const FILE_FORMAT: &str = "dsenv-plan-file/1";
@@ -244,7 +245,7 @@ fn step_args(steps: &[crate::plan::Step]) -> BTreeMap<&Addr, &BTreeMap<String, T
     for step in steps {
         match &step.verb {
             Verb::Create { args, .. } | Verb::Update { args } => {
-                found.insert(&step.addr, args);
+                found.insert(&step.addr, &**args);
             }
             Verb::Resume | Verb::Delete { .. } | Verb::Forget | Verb::Record { .. } => {}
         }
@@ -266,7 +267,7 @@ fn named_arguments(plan: &Plan) -> BTreeMap<&Addr, &BTreeMap<String, Term>> {
     let mut named = BTreeMap::new();
     while let Some(addr) = open.pop() {
         let Some((addr, args)) = plan.arguments.get_key_value(&addr) else { continue };
-        if named.insert(addr, args).is_some() {
+        if named.insert(addr, &**args).is_some() {
             continue;
         }
         for term in args.values() {
@@ -307,7 +308,7 @@ impl UnchangedWire {
             order: ReplaceOrder::DeleteFirst,
             reason: if self.left_out { Reason::LeftOut } else { Reason::Same },
             before: None,
-            after: BTreeMap::new(),
+            after: Arc::default(),
             drift: Vec::new(),
             observed: None,
         })
@@ -354,7 +355,7 @@ impl FileIn {
         }
         let mut arguments = BTreeMap::new();
         for (addr, args) in self.arguments {
-            arguments.insert(term::addr(&addr)?, term::decode_all(args, open)?);
+            arguments.insert(term::addr(&addr)?, term::decode_all(args, open)?.into());
         }
         let mut nodes = BTreeMap::new();
         for (addr, facts) in self.nodes {
@@ -370,7 +371,7 @@ impl FileIn {
                 inputs: decode_map(self.inputs, open)?,
                 env: decode_map(self.env, open)?,
             },
-            arguments,
+            arguments: Arc::new(arguments),
             outputs: term::decode_all(self.outputs, open)?,
             protect: protect.collect::<Result<_, _>>()?,
             not_locked: self.not_locked,

@@ -230,7 +230,7 @@ impl ChangeWire {
         seal: Seal<'_>,
     ) -> ChangeWire {
         let before = change.before.as_ref().map(|before| wire::encode_map(before, seal));
-        let follows = in_step.map_or(change.after.is_empty(), |args| *args == change.after);
+        let follows = in_step.map_or(change.after.is_empty(), |args| *args == *change.after);
         let after = if follows { None } else { Some(term::encode_all(&change.after, seal)) };
         let drift = change.drift.iter().map(|drift| DriftWire {
             name: drift.name.clone(),
@@ -246,7 +246,7 @@ impl ChangeWire {
             order: change.order.into(),
             reason: (&change.reason).into(),
             before,
-            after,
+            after: after.into(),
             drift: drift.collect(),
         }
     }
@@ -279,7 +279,7 @@ impl ChangeWire {
             order: self.order.into(),
             reason: self.reason.into(),
             before,
-            after,
+            after: after.into(),
             drift,
             observed: None,
         })
@@ -344,9 +344,11 @@ impl StepWire {
     pub(super) fn into_step(self, open: Open<'_>) -> Result<Step, PlanFileError> {
         let verb = match self.verb {
             VerbWire::Create { generation, args } => {
-                Verb::Create { generation, args: term::decode_all(args, open)? }
+                Verb::Create { generation, args: term::decode_all(args, open)?.into() }
             }
-            VerbWire::Update { args } => Verb::Update { args: term::decode_all(args, open)? },
+            VerbWire::Update { args } => {
+                Verb::Update { args: term::decode_all(args, open)?.into() }
+            }
             VerbWire::Resume => Verb::Resume,
             VerbWire::Delete { generation, fate } => Verb::Delete { generation, fate: fate.into() },
             VerbWire::Forget => Verb::Forget,

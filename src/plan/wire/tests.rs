@@ -55,9 +55,12 @@ fn rich() -> Plan {
     ]);
     plan.scope.inputs = map(r#"{"token": "secret:hunter2", "n": 1.5}"#);
     plan.outputs = terms(r#"{"host": "ref:db.host"}"#);
-    plan.arguments.insert(addr("db"), terms(r#"{"version": "18", "net": "ref:net.cidr"}"#));
-    plan.arguments.insert(addr("net"), terms(r#"{"cidr": "10.0.0.0/16"}"#));
-    plan.arguments.insert(addr("lake"), terms(r#"{"versioning": true}"#));
+    std::sync::Arc::make_mut(&mut plan.arguments)
+        .insert(addr("db"), terms(r#"{"version": "18", "net": "ref:net.cidr"}"#).into());
+    std::sync::Arc::make_mut(&mut plan.arguments)
+        .insert(addr("net"), terms(r#"{"cidr": "10.0.0.0/16"}"#).into());
+    std::sync::Arc::make_mut(&mut plan.arguments)
+        .insert(addr("lake"), terms(r#"{"versioning": true}"#).into());
     plan.protect.insert(addr("db"));
     plan.not_locked.push("python/web".to_owned());
     let observed = Observed { remote_id: "i-1".into(), values: map(r#"{"objects": 2}"#) };
@@ -544,6 +547,7 @@ proptest! {
     #[test]
     fn any_term_survives_the_file(args in proptest::collection::btree_map(any_text(), any_term(), 0..4)) {
         let mut plan = plan(vec![create("web", "machine", "{}")]);
+        let args = std::sync::Arc::new(args);
         plan.changes[0].after = args.clone();
         plan.steps[0].verb = Verb::Create { generation: 1, args: args.clone() };
         let back = loaded(&saved(&plan)).expect("it was just saved");
