@@ -201,12 +201,11 @@ fn two_interrupts_end_it_at_once_and_lose_nothing() {
     running.signal(Signal::INT);
     let asked = running.elapsed();
     // Signals that come while the first is not yet seen are one; so does a person press again.
-    let ended = until("it ends", || {
+    until("it ends", || {
         wait(Duration::from_millis(200));
         running.signal(Signal::INT);
         running.child.try_wait().expect("it is our child")
     });
-    drop(ended);
     let ran = running.end();
     assert_eq!(ran.code, 130, "{}\n{}", ran.out, ran.err);
     assert!(ran.took - asked < Duration::from_secs(3), "ended {:?} later", ran.took - asked);
