@@ -84,6 +84,7 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
                 return Err(Problem::refused(Diagnostic::error(Code::E0806, message)));
             }
             let (compiled, _) = setting.site.compile(&request)?;
+            refuse_to_guess(setting, &typed.manner)?;
             drive(setting, &typed.manner, async |talk| {
                 setting.site.apply_saved(&compiled.front, plan, &options, talk).await
             })
@@ -118,7 +119,7 @@ pub(super) async fn drive(
 ) -> Result<Exit, Problem> {
     let progress = Arc::new(Mutex::new(Progress::new(setting)));
     let (wish, interrupt) = watch::channel(Interrupt::None);
-    let signals = tokio::spawn(listen_to_signals(wish));
+    let signals = listen_to_signals(wish);
     let ticks = tokio::spawn(tick(progress.clone()));
     let told = progress.clone();
     let mut events = move |event: Event| lock(&told).event(&event);
@@ -137,7 +138,9 @@ pub(super) async fn drive(
     let talk = Talk { approve: &mut approve, events: &mut events, watch, interrupt };
     let ended = work(talk).await;
     ticks.abort();
-    signals.abort();
+    if let Some(signals) = signals {
+        signals.abort();
+    }
     let elapsed_ms = lock(&progress).at().elapsed_ms;
     lock(&progress).close();
     conclude(setting, ended?, elapsed_ms)
@@ -148,20 +151,22 @@ fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
 }
 
 /// Ctrl-C or SIGTERM once drains; twice returns at once.
-async fn listen_to_signals(wish: watch::Sender<Interrupt>) {
+///
+/// The handlers are in place when this returns, not when the task first runs: until then the signal
+/// would end the program in the middle of a step.
+fn listen_to_signals(wish: watch::Sender<Interrupt>) -> Option<tokio::task::JoinHandle<()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    for asked in [Interrupt::Drain, Interrupt::Abandon] {
-        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-        if wish.send(asked).is_err() {
-            return;
+    let mut int = signal(SignalKind::interrupt()).ok()?;
+    let mut term = signal(SignalKind::terminate()).ok()?;
+    Some(tokio::spawn(async move {
+        for asked in [Interrupt::Drain, Interrupt::Abandon] {
+            tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+            if wish.send(asked).is_err() {
+                return;
+            }
         }
-    }
-    futures::future::pending::<()>().await;
+        futures::future::pending::<()>().await;
+    }))
 }
 
 async fn tick(progress: Arc<Mutex<Progress>>) {

@@ -2,14 +2,19 @@
 
 use super::Exit;
 use super::setting::{Setting, addresses};
+
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{Mode, Wishes};
 use crate::drive::{Options, Planned, Problem};
 use crate::guard::Allowed;
 use crate::plan::wire;
-use crate::vault::{Place, seal_context};
+use crate::vault::{Vault, WrappedKey};
 use crate::{report, vault};
 use clap::{Args, ValueEnum};
+use dsenv_sdk::value::wire::SEALED;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -128,26 +133,50 @@ pub(super) fn show(setting: &Setting, planned: &Planned, full: bool) {
     );
 }
 
-/// Writes the plan's file. Secrets in it are sealed with a key of its own, wrapped for this user.
+/// What a secret in a plan's file is sealed under; the key is fresh for each file.
+const PLAN_SECRET: &str = "plan";
+
+/// Writes the plan's file. Secrets in it are sealed with a key of its own, which stands before each
+/// of them, wrapped for this user: whoever else reads the file learns nothing.
 fn keep(setting: &Setting, planned: &Planned, file: &Path) -> Result<(), Problem> {
     let world = &*setting.site.world;
-    let identity = vault::Identity::find_or_create(world)?;
-    let sealer = vault::Vault::create(&[identity.recipient()])?;
-    let context = seal_context(&planned.plan.bound.lineage, Place::Outputs);
-    let mut sealed = 0usize;
-    let mut seal = |secret: &dsenv_sdk::Secret| {
-        sealed += 1;
-        serde_json::json!({ dsenv_sdk::value::wire::SEALED: sealer.seal(&context, secret) })
-    };
-    let bytes = wire::save(&planned.plan, &mut seal);
-    if sealed > 0 {
-        let message = "a plan that holds secret inputs cannot be kept in a file";
-        let help = "apply without a plan file, or take the secret from a `secret` resource";
-        return Err(Problem::refused(Diagnostic::error(Code::E0807, message).help(help)));
+    let mut secrets = 0usize;
+    let mut bytes = wire::save(&planned.plan, &mut |_| {
+        secrets += 1;
+        json!({ SEALED: "" })
+    });
+    // Without a secret there is no need for an identity, which would be made on first need.
+    if secrets > 0 {
+        let identity = vault::Identity::find_or_create(world)?;
+        let vault = Vault::create(&[identity.recipient()])?;
+        bytes = wire::save(&planned.plan, &mut |secret| {
+            let sealed = vault.seal(PLAN_SECRET, secret);
+            json!({ SEALED: format!("{}.{sealed}", vault.wrapped().sealed) })
+        });
     }
     world.disk().write_atomic(file, &bytes)?;
     setting.say(&format!("The plan is kept in `{}`.\n", file.display()));
     Ok(())
+}
+
+/// Opens the secrets of a plan's file for the user who made it.
+struct Opener {
+    identity: Option<vault::Identity>,
+    vaults: BTreeMap<String, Vault>,
+}
+
+impl Opener {
+    fn open(&mut self, text: &str) -> Result<dsenv_sdk::Secret, Box<dyn Error + Send + Sync>> {
+        let (key, sealed) = text.split_once('.').ok_or("it has no key")?;
+        if !self.vaults.contains_key(key) {
+            let identity = self.identity.as_ref().ok_or("this user has no identity")?;
+            let wrapped = WrappedKey { recipients: Vec::new(), sealed: key.to_owned() };
+            let vault = Vault::open(&wrapped, identity)
+                .map_err(|_| "the plan was made by somebody with another identity")?;
+            self.vaults.insert(key.to_owned(), vault);
+        }
+        Ok(self.vaults[key].open_sealed(PLAN_SECRET, sealed)?)
+    }
 }
 
 /// Reads a plan's file.
@@ -159,7 +188,9 @@ pub(super) fn load(setting: &Setting, file: &Path) -> Result<crate::plan::Plan, 
         let message = format!("there is no plan `{shown}`");
         return Err(Problem::refused(Diagnostic::error(Code::E0906, message)));
     };
-    let mut open = |_: &str| Err("a plan's file holds no secrets".into());
+    let identity = vault::Identity::find(world)?;
+    let mut opener = Opener { identity, vaults: BTreeMap::new() };
+    let mut open = |text: &str| opener.open(text);
     wire::load(&bytes, env!("CARGO_PKG_VERSION"), &mut open).map_err(|error| {
         let message = format!("`{shown}`: {}", crate::drive::chain(&error));
         Problem::refused(Diagnostic::error(Code::E0807, message).help("plan again"))

@@ -138,6 +138,10 @@ impl Setting {
     pub(super) fn show_findings(&self, findings: &Findings) {
         if self.general.json {
             self.print_report(findings);
+        } else if findings.has_errors() {
+            // A page of remarks above the one mistake would hide it.
+            let is_remark = |found: &&Diagnostic| found.severity == Severity::Note;
+            self.say_findings(&findings.without(is_remark));
         } else {
             self.say_findings(findings);
         }

@@ -42,6 +42,12 @@ impl Findings {
         self.error_count += omitted_errors;
     }
 
+    /// Returns them all but those; what was counted and not kept stays counted.
+    pub fn without(&self, unwanted: impl Fn(&&Diagnostic) -> bool) -> Findings {
+        let kept = self.kept.iter().filter(|found| !unwanted(found)).cloned().collect();
+        Findings { kept, omitted: self.omitted, error_count: self.error_count }
+    }
+
     /// Tells whether the blueprint is refused.
     pub fn has_errors(&self) -> bool {
         self.error_count > 0

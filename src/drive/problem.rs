@@ -154,6 +154,10 @@ fn with_help(diagnostic: Diagnostic, problem: &Problem) -> Diagnostic {
         Code::E0802 => diagnostic.help(
             "`dsenv state history` lists what is kept, `dsenv state restore SERIAL` brings it back",
         ),
+        Code::E0811 => diagnostic.help(
+            "the key is `dsenv/identity.age` in the configuration folder of whoever applied last; \
+             `DSENV_IDENTITY` may hold it too",
+        ),
         Code::E0812 => diagnostic.help("make room, or make the folder writable; then run it again"),
         Code::E0815 => diagnostic.help("take it from version control again, or delete it"),
         _ => diagnostic,

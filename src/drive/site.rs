@@ -256,6 +256,10 @@ impl Site {
         command: &str,
         talk: Talk<'_>,
     ) -> Result<Ended, Problem> {
+        if options.locked && options.wishes.mode == Mode::Apply {
+            // Before the lock is taken, so that nothing at all is changed.
+            refuse_unpinned(&compiled, &self.lock(&compiled.front.resolved.blueprint)?)?;
+        }
         let mut sitting = self.sit(&compiled.front, command, options, talk.events).await?;
         let lease = sitting.lease.clone();
         let pinned = self.pin(compiled, &sitting, options, talk.events, &talk.watch);
@@ -352,21 +356,11 @@ impl Site {
         if missing.is_empty() {
             return Ok(compiled);
         }
-        if options.locked {
-            let names: Vec<_> = missing
-                .iter()
-                .map(|(want, addr)| format!("the {} of `{addr}`", want.what))
-                .collect();
-            let message = format!("{} have no pinned versions yet", names.join(", "));
-            let help = "apply once without `--locked`, and commit the lock file";
-            return Err(Problem::refused(Diagnostic::error(Code::E0810, message).help(help)));
-        }
         for (want, addr) in &missing {
             events(Event::Locking { addr: addr.clone(), what: want.what.to_owned() });
             let told = |text: &str| watch(addr, text);
-            let doing = format!("pinning the {} of `{addr}`", want.what);
             let pinned = sitting.connection.pin(want, &told).await;
-            let pinned = pinned.map_err(|source| Problem::Provider { doing, source })?;
+            let pinned = pinned.map_err(|error| not_pinned(&compiled, want.what, addr, error))?;
             lock.pins.insert(want.pin.to_string(), pinned);
         }
         let pins = missing.len();
@@ -700,6 +694,34 @@ fn check_addresses(
     let names: Vec<String> = known().map(|addr| addr.owner().to_string()).collect();
     let near = crate::diag::suggest(&first.to_string(), names.iter().map(String::as_str));
     Err(Problem::refused(Diagnostic::error(Code::E0814, message).did_you_mean(near)))
+}
+
+/// Words why something cannot be pinned, at its resource in the blueprint.
+fn not_pinned(compiled: &Compiled, what: &str, addr: &Addr, error: OpError) -> Problem {
+    let message = format!("pinning the {what} of `{addr}`: {}", error.message);
+    let mut diagnostic = Diagnostic::error(Code::E0901, message).address(addr.to_string());
+    diagnostic.span = compiled.native.nodes.get(addr).map(|node| node.span);
+    if error.help.is_none() {
+        // Without a word on what to do, what the tool said is the best there is.
+        diagnostic.message.extend(error.causes.iter().map(|cause| format!("\n{cause}")));
+    }
+    diagnostic.help.extend(error.help);
+    Problem::refused(diagnostic)
+}
+
+/// What is not pinned, where `--locked` forbids to pin it now.
+fn refuse_unpinned(compiled: &Compiled, lock: &Lock) -> Result<(), Problem> {
+    let wants = compiled.native.wants.iter();
+    let names: Vec<_> = wants
+        .filter(|(want, _)| !lock.pins.contains_key(&*want.pin))
+        .map(|(want, addr)| format!("the {} of `{addr}`", want.what))
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} have no pinned versions yet", names.join(", "));
+    let help = "apply once without `--locked`, and commit the lock file";
+    Err(Problem::refused(Diagnostic::error(Code::E0810, message).help(help)))
 }
 
 fn refuse_stale(plan: &Plan, front: &Front, state: &State) -> Result<(), Problem> {

@@ -91,9 +91,9 @@ fn a_state_of_a_newer_dsenv_is_refused_by_the_program() {
 #[test]
 fn the_state_of_another_blueprint_is_refused_by_the_program() {
     let place = applied();
-    let other = Place::with_environments(&QUIET.replace("small", "other"), vec!["dev"]);
-    other.apply();
-    with_file(&place, STATE, &other.read(".dsenv/other/dev/state.json"), || {
+    place.write("other.yaml", &QUIET.replace("small", "other"));
+    place.ok(&["apply", "-f", "other.yaml", "-e", "dev", "--yes"]);
+    with_file(&place, STATE, &place.read(".dsenv/other/dev/state.json"), || {
         for command in COMMANDS {
             place.refuses(command, 1, "E0804").says(&["other"]);
         }
@@ -110,7 +110,7 @@ fn a_saved_plan_is_applied_once_and_only_where_it_was_made() {
     let place = Place::with_environments(QUIET, vec!["dev", "two"]);
     place.ok(&["plan", "-e", "dev", "-o", "plan.json"]);
     let ran = place.refuses(&["apply", "-e", "two", "--yes", "plan.json"], 1, "E0806");
-    ran.says(&["`dev`", "`two`"]);
+    ran.says(&["`dev`", "`-e two`"]);
     place.ok(&["apply", "--yes", "plan.json"]);
     place.is_settled();
     let ran = place.refuses(&["apply", "--yes", "plan.json"], 1, "E0805");
@@ -127,6 +127,25 @@ fn a_plan_is_stale_after_an_apply_or_an_edit_of_the_blueprint() {
     place.ok(&["plan", "-e", "dev", "-o", "plan.json"]);
     place.ok(&["apply", "-e", "dev", "--yes", "--input", "n=3"]);
     place.refuses(&["apply", "--yes", "plan.json"], 1, "E0805");
+}
+
+#[test]
+fn a_kept_plan_has_its_secrets_sealed_for_who_made_it() {
+    let place = applied();
+    let secret = secret_of(&place);
+    place.edit("dsenv.yaml", "token: ${token.value}", "again: ${token.value}");
+    place.ok(&["plan", "-e", "dev", "-o", "plan.json"]);
+    assert!(!place.read("plan.json").contains(&secret), "the plan's file has the secret in clear");
+    let other = Place::with_environments(QUIET, vec!["dev"]);
+    other.apply();
+    let identity = "home/.config/dsenv/identity.age";
+    with_file(&place, identity, &other.read(identity), || {
+        let ran = place.refuses(&["apply", "--yes", "plan.json"], 1, "E0807");
+        ran.says(&["somebody with another identity"]);
+    });
+    place.ok(&["apply", "--yes", "plan.json"]);
+    let again = place.ok(&["output", "again", "--show-secrets", "-e", "dev"]);
+    assert_eq!(again.out.trim(), secret);
 }
 
 #[test]
@@ -241,7 +260,7 @@ fn secrets_of_somebody_else_are_not_opened() {
     other.apply();
     with_file(&place, identity, &other.read(identity), || {
         for command in [&["output", "-e", "dev"][..], &["apply", "-e", "dev", "--yes"]] {
-            place.refuses(command, 1, "E0811");
+            place.refuses(command, 1, "E0811").says(&["help: ", "identity.age"]);
         }
     });
     assert!(!place.read(STATE).contains(secret_of(&place).as_str()), "the state is sealed");

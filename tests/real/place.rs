@@ -38,7 +38,11 @@ pub(crate) fn program() -> &'static Path {
         let built = Path::new(env!("CARGO_BIN_EXE_dsenv"));
         let link = kept("program").join(format!("dsenv-{}", std::process::id()));
         for old in std::fs::read_dir(kept("program")).expect("our folder").flatten() {
-            let _ = std::fs::remove_file(old.path());
+            let name = old.file_name().to_string_lossy().into_owned();
+            let owner = name.trim_start_matches("dsenv-");
+            if !Path::new("/proc").join(owner).exists() {
+                let _ = std::fs::remove_file(old.path());
+            }
         }
         match std::fs::hard_link(built, &link) {
             Ok(()) => link,
@@ -213,7 +217,7 @@ impl Place {
         let mut files = BTreeMap::new();
         collect(&self.root, &mut files);
         let own = |path: &Path| {
-            let text = path.to_string_lossy();
+            let text = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy();
             text.contains("/local/")
                 || text.ends_with("/lock.json")
                 || text.ends_with("/lock.guard")
@@ -281,7 +285,8 @@ impl Place {
         collect(&self.root.join(".dsenv"), &mut files);
         for file in files.keys() {
             let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let expected = ["state.json", "lock.json", "lock.guard"].contains(&name)
+            let expected = ["state.json", "lock.json", "lock.guard", "errors.jsonl"]
+                .contains(&name)
                 || file.components().any(|part| part.as_os_str() == "history");
             if !expected {
                 wrong.push(format!("`{}` is left", file.display()));
@@ -311,9 +316,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let wrong = self.tear_down();
-        // A second panic while one is under way would end all tests.
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            // A second panic while one is under way would end all tests.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.tear_down()));
+        } else {
+            let wrong = self.tear_down();
             assert!(wrong.is_empty(), "left behind:\n{}", wrong.join("\n"));
         }
     }
@@ -381,7 +388,7 @@ impl Running {
             String::from_utf8(bytes).expect("what is printed is UTF-8")
         };
         use std::os::unix::process::ExitStatusExt;
-        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
         Ran { code, out: text(self.out), err: text(self.err), took }
     }
 

@@ -213,7 +213,7 @@ fn ten_thousand_and_one_resources_are_refused_quickly() {
     }
     let place = Place::new(&yaml);
     let ran = place.refuses(&["check"], 1, "E0602");
-    ran.says(&["10000", "10001"]);
+    ran.says(&["dsenv.yaml:2:1", "10001 resources; the most is 10000", "help: "]);
     quickly(&ran, Duration::from_secs(20));
 }
 

@@ -55,6 +55,10 @@ pub(crate) fn supervisor_error(error: SupervisorError) -> OpError {
 pub(crate) fn unhealthy(what: &str, ill: Unhealthy) -> OpError {
     let mut error =
         OpError::new(class_of(&ill.why), format!("{what} does not come up: {}", ill.why));
+    if error.class == OpErrorClass::Conflict {
+        // The log is of a service that never ran; its lines are of the one before.
+        return error.help("end that process, or give the service another port");
+    }
     error.causes = ill.log;
     error
 }

@@ -45,6 +45,27 @@ pub enum FailureKind {
     Other,
 }
 
+impl FailureKind {
+    /// Returns what to do about it, where that is known.
+    pub(super) fn help(&self) -> Option<&'static str> {
+        match self {
+            FailureKind::NoSuchPackage { .. } => Some("correct the name in `packages`"),
+            FailureKind::NoMatchingVersion => {
+                Some("loosen the versions in `packages`, or ask for another `python`")
+            }
+            FailureKind::IndexUnreachable => {
+                Some("run it again when the index answers; nothing was begun that needs it")
+            }
+            FailureKind::HashMismatch { .. } => Some(
+                "take the lock file from version control again; if it is right, the package was \
+                 exchanged on the index and must not be trusted",
+            ),
+            FailureKind::DiskFull => Some("make room on the disk"),
+            FailureKind::Other => None,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)

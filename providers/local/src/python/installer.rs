@@ -78,9 +78,8 @@ impl InstallerError {
             InstallerError::NoInstaller { .. } | InstallerError::NoVenv { .. } => Some(
                 "run `apt-get install python3-venv` on Debian or Ubuntu, or put `uv` on the PATH",
             ),
-            InstallerError::Refused(_) | InstallerError::Tool(_) | InstallerError::Io { .. } => {
-                None
-            }
+            InstallerError::Refused(refused) => refused.kind.help(),
+            InstallerError::Tool(_) | InstallerError::Io { .. } => None,
         }
     }
 }
