@@ -698,12 +698,15 @@ fn check_addresses(
 
 /// Words why something cannot be pinned, at its resource in the blueprint.
 fn not_pinned(compiled: &Compiled, what: &str, addr: &Addr, error: OpError) -> Problem {
-    let message = format!("pinning the {what} of `{addr}`: {}", error.message);
+    let mut message = format!("pinning the {what} of `{addr}`: {}", error.message);
+    if let Some(cause) = error.causes.first() {
+        message.push_str(&format!(": {cause}"));
+    }
     let mut diagnostic = Diagnostic::error(Code::E0901, message).address(addr.to_string());
     diagnostic.span = compiled.native.nodes.get(addr).map(|node| node.span);
     if error.help.is_none() {
         // Without a word on what to do, what the tool said is the best there is.
-        diagnostic.message.extend(error.causes.iter().map(|cause| format!("\n{cause}")));
+        diagnostic.message.extend(error.causes.iter().skip(1).map(|cause| format!("\n{cause}")));
     }
     diagnostic.help.extend(error.help);
     Problem::refused(diagnostic)

@@ -1,8 +1,9 @@
 //! The machine is not as it should be: ports, disks, packages, databases.
 
 use crate::daily::small;
-use crate::place::{Place, skipped};
+use crate::place::{Place, postgres_version, skipped};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 
 /// Refused before anything is begun: no object is in the state, no process runs.
@@ -13,12 +14,18 @@ fn leaves_nothing(place: &Place) {
 
 #[test]
 fn a_postgres_that_nobody_has_is_said_with_what_there_is() {
-    let yaml = small().replace(&format!("\"{}\"", crate::place::postgres_version()), "\"12\"");
+    // Newer ones than 18 will come, and 16 and 18 can be fetched.
+    let is_here = |major: &&str| Path::new("/usr/lib/postgresql").join(major).exists();
+    let Some(major) = ["14", "17"].into_iter().find(|major| !is_here(major)) else {
+        return skipped("a PostgreSQL that is not here");
+    };
+    let version = |major: &str| format!("version: \"{major}\"");
+    let yaml = small().replace(&version(&postgres_version()), &version(major));
     let place = Place::new(&yaml);
     let ran = place.run(&["apply", "--yes"]);
     assert!([1, 3].contains(&ran.code), "{}\n{}", ran.out, ran.err);
     let said = format!("{}{}", ran.out, ran.err);
-    assert!(said.contains("PostgreSQL 12") && said.contains("help: "), "{said}");
+    assert!(said.contains(&format!("PostgreSQL {major}")) && said.contains("help: "), "{said}");
     assert!(said.contains("dsenv.yaml:7:"), "the place in the blueprint:\n{said}");
     let listed = place.resources();
     assert!(!listed.contains_key("features"), "{listed:?}");
@@ -100,7 +107,7 @@ fn a_package_with_another_hash_is_refused() {
     let place = Place::new(&WITH_PACKAGES.replace("PACKAGE", "iniconfig"));
     let ran = place.refuses(&["apply", "--yes", "--locked"], 1, "E0810");
     ran.says(&["help: "]);
-    assert!(place.ok(&["plan"]).out.contains("not locked"));
+    assert!(place.ok(&["plan"]).out.contains("Not locked yet"));
     place.apply();
     place.ok(&["exec", "tool", "--", "python", "-c", "import iniconfig"]);
     let lock = place.read("small.lock");
@@ -113,7 +120,8 @@ fn a_package_with_another_hash_is_refused() {
     let ran = place.run(&["apply", "--yes"]);
     let said = format!("{}{}", ran.out, ran.err);
     assert!([1, 3].contains(&ran.code), "{said}");
-    assert!(said.contains("iniconfig") && said.to_lowercase().contains("hash"), "{said}");
+    assert!(said.contains("its digest is not that of its packages"), "{said}");
+    assert!(said.contains("help: take the lock file from version control again"), "{said}");
     assert!(!place.resources().contains_key("tool"));
     // The right lock again: it is applied.
     place.write("small.lock", &lock);

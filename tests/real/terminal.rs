@@ -1,6 +1,7 @@
 //! Manners: what a terminal, a pipe and a script get.
 
 use crate::place::{Place, start};
+use std::path::Path;
 use std::process::Command;
 
 const QUIET: &str = "blueprint: small
@@ -175,24 +176,59 @@ fn exit_codes_are_those_of_the_readme() {
     }
 }
 
+/// The commands that the help lists.
+fn commands(place: &Place) -> Vec<String> {
+    let help = place.ok(&["--help"]).out;
+    let list = help.split("Commands:").nth(1).and_then(|rest| rest.split("Options:").next());
+    let lines = list.expect("a list").lines();
+    let names = lines
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned));
+    names.collect()
+}
+
 #[test]
 fn every_command_of_the_help_has_a_help_of_its_own_and_does_something() {
     let place = Place::new(QUIET);
-    let help = place.ok(&["--help"]).out;
-    let commands = help.split("Commands:").nth(1).and_then(|rest| rest.split("Options:").next());
-    let names: Vec<&str> = commands
-        .expect("a list")
-        .lines()
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
+    let names = commands(&place);
     assert!(names.len() > 15, "{names:?}");
     for name in names {
-        place.ok(&[name, "--help"]);
-        let ran = place.run(&[name]);
+        place.ok(&[&name, "--help"]);
+        let ran = place.run(&[&name]);
         let said = format!("{}{}", ran.out, ran.err).to_lowercase();
         for stub in ["not implemented", "todo", "unimplemented", "bug in dsenv"] {
             assert!(!said.contains(stub), "{name}: {said}");
+        }
+    }
+}
+
+/// Help that names a command which does not exist is worse than none.
+#[test]
+fn every_command_that_a_message_names_exists() {
+    let place = Place::new(QUIET);
+    let names = commands(&place);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wrong = Vec::new();
+    for folder in ["src", "providers/local/src", "providers/sdk/src"] {
+        read_sources(&root.join(folder), &mut |file, text| {
+            for piece in text.split("`dsenv ").skip(1) {
+                let word: String = piece.chars().take_while(|c| c.is_ascii_lowercase()).collect();
+                if !word.is_empty() && !names.contains(&word) {
+                    wrong.push(format!("{}: `dsenv {word}`", file.display()));
+                }
+            }
+        });
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn read_sources(folder: &Path, look: &mut dyn FnMut(&Path, &str)) {
+    for entry in std::fs::read_dir(folder).expect("a folder of this repository") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            read_sources(&path, look);
+        } else if path.extension().is_some_and(|it| it == "rs" || it == "md") {
+            look(&path, &std::fs::read_to_string(&path).expect("a source"));
         }
     }
 }

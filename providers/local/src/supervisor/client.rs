@@ -304,8 +304,9 @@ impl Client {
         }
     }
 
-    /// Makes this unit run, durably. The same unit again changes nothing; a changed one of the
-    /// same name replaces what runs. Returns before it runs: see [`Client::wait_healthy`].
+    /// Makes this unit run, durably. The same unit again changes nothing, save that one which waits
+    /// to be tried again, or was given up, is tried at once; a changed one of the same name
+    /// replaces what runs. Returns before it runs: see [`Client::wait_healthy`].
     pub async fn put_unit(&self, unit: Unit) -> Result<(), SupervisorError> {
         self.exchange_done(Request::Put { unit }).await
     }

@@ -112,10 +112,20 @@ impl Registry {
         if let Err(why) = unit.check() {
             return refused(format!("unit `{}`: {why}", unit.name));
         }
-        if self.stored(&unit.name).is_some_and(|stored| stored.unit == unit) {
+        let is_known = self.stored(&unit.name).is_some_and(|stored| stored.unit == unit);
+        if is_known && !self.is_waiting(&unit.name) {
             return Answer::Reply(Reply::Done);
         }
         self.write_and_run(unit)
+    }
+
+    /// Says whether a unit does not run because of what went wrong before. Who asks for it again
+    /// has perhaps mended that, and wants to know how it is now.
+    fn is_waiting(&self, name: &str) -> bool {
+        let mut units = self.list().into_iter();
+        units.any(|it| {
+            it.name == name && matches!(it.state, State::Backoff { .. } | State::Failed { .. })
+        })
     }
 
     fn restart(&mut self, name: &str) -> Answer {

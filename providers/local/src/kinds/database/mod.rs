@@ -43,7 +43,10 @@ fn check(resource: &Neutral) -> Vec<Finding> {
     if let Some(version) = text("version")
         && major(version).is_none()
     {
-        let message = format!("`{version}` is not a major version of PostgreSQL");
+        let message = format!(
+            "on local a database is PostgreSQL {MAJOR_MIN} or newer, by its major version, and this \
+             is `{version}`"
+        );
         findings.push(refuses(&["version"], message, "write `version: \"18\"`"));
     }
     if resource.fields.get("encrypted").and_then(Term::known) == Some(&Value::Bool(true)) {

@@ -107,8 +107,9 @@ fn to_value(locked: &Locked) -> Value {
 fn from_value(pins: &Value) -> Result<Locked, OpError> {
     let wrong = |what: &str| {
         let message = format!("the lock of the python packages cannot be used: {what}");
-        OpError::new(OpErrorClass::Invalid, message)
-            .help("run `dsenv lock --update` to make it anew")
+        OpError::new(OpErrorClass::Invalid, message).help(
+            "take the lock file from version control again, or delete it: `dsenv apply` pins anew",
+        )
     };
     let text =
         |value: &Value, key: &str| value.step(key).and_then(Value::as_text).map(str::to_owned);
