@@ -8,12 +8,5 @@ fn main() -> ExitCode {
     if let Some(code) = dsenv_local::entry(&arguments) {
         return code;
     }
-    std::panic::set_hook(Box::new(|panic| {
-        eprintln!("This is a bug in dsenv. {panic}");
-        eprintln!("The journal beside the state holds what was begun; the next command finds it.");
-    }));
-    match std::panic::catch_unwind(|| dsenv::cli::run(arguments)) {
-        Ok(exit) => ExitCode::from(exit.code()),
-        Err(_) => ExitCode::from(70),
-    }
+    ExitCode::from(dsenv::cli::run(arguments).code())
 }

@@ -45,6 +45,8 @@ pub enum Exit {
     Usage,
     /// Somebody interrupted it.
     Interrupted,
+    /// dsenv itself is wrong.
+    Bug,
     /// A program that it ran for the user ended with this.
     Program(u8),
 }
@@ -58,6 +60,7 @@ impl Exit {
             Exit::Changes => 2,
             Exit::Partly => 3,
             Exit::Usage => 64,
+            Exit::Bug => 70,
             Exit::Interrupted => 130,
             Exit::Program(code) => code,
         }
@@ -150,8 +153,19 @@ enum Command {
     Completions(completions::Typed),
 }
 
-/// Runs the command line. `arguments` are without the program's name.
+/// Runs the command line. `arguments` are without the program's name. A broken invariant is said to
+/// be dsenv's own bug; the journal holds what was begun.
 pub fn run(arguments: Vec<OsString>) -> Exit {
+    std::panic::set_hook(Box::new(|panic| {
+        terminal::err(&format!(
+            "This is a bug in dsenv: {panic}\nWhat was begun stands in the journal beside the state; \
+             the next command finds it.\n"
+        ));
+    }));
+    std::panic::catch_unwind(|| run_typed(arguments)).unwrap_or(Exit::Bug)
+}
+
+fn run_typed(arguments: Vec<OsString>) -> Exit {
     let program = OsString::from("dsenv");
     let typed = match Typed::try_parse_from(std::iter::once(program).chain(arguments)) {
         Ok(typed) => typed,

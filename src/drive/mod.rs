@@ -9,10 +9,14 @@
 
 mod compile;
 mod edits;
+mod look;
 mod problem;
 mod site;
+mod sitting;
 
 pub use compile::{Compiled, Front, Request, back, compile, front};
+pub use look::{Options, Planned};
 pub use problem::Problem;
 pub(crate) use problem::{chain, journal_code};
-pub use site::{Ended, Options, Planned, Site, Sitting, Talk};
+pub use site::Site;
+pub use sitting::{Ended, Sitting, Talk};

@@ -34,6 +34,9 @@ struct Mistake {
     help: Option<String>,
 }
 
+/// A mistake and the path of the expression that it is about; `None` is all of it.
+type Placed = (Option<Vec<String>>, Mistake);
+
 impl Reader<'_> {
     /// Reads the tree at `path` (the resource's name first) as a value of this type.
     pub(super) fn term(
@@ -161,7 +164,7 @@ impl Reader<'_> {
         text: &str,
         compiled: &Compiled,
         form: Form,
-    ) -> Result<Term, Vec<(Option<Vec<String>>, Mistake)>> {
+    ) -> Result<Term, Vec<Placed>> {
         if compiled.computes_with_self() {
             let message = "`self` is filled in by the machine, and nothing is computed with it";
             let mistake = Mistake { code: Code::E0403, message: message.to_owned(), help: None };

@@ -148,7 +148,7 @@ environments:
     check(
         &yaml("db.version: \"16\""),
         expect![[r#"
-        E0507 7:33 `db.version` is not listed under `vary`
+        E0507 7:32 `db.version` is not listed under `vary`
     "#]],
     );
 }

@@ -583,7 +583,7 @@ fn bytes_that_are_not_utf_8_are_refused_with_their_place() {
     let (source, findings) = decode("old.yaml", b"a: 1\nb: caf\xe9\n");
     expect![[r#"
         error[E0002]: file is not UTF-8
-        --> old.yaml
+         |
          = byte 0xe9 on line 2 is not part of UTF-8
          = help: save the file as UTF-8
 

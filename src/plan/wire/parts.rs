@@ -246,7 +246,7 @@ impl ChangeWire {
             order: change.order.into(),
             reason: (&change.reason).into(),
             before,
-            after: after.into(),
+            after,
             drift: drift.collect(),
         }
     }

@@ -1,0 +1,245 @@
+//! Looking and planning: what is there, what differs, and what would be done.
+//!
+//! In: what was compiled, the state, a connection. Out: [`Planned`]. Changes nothing, not even the
+//! state: what recovery finds is believed for this plan only, and written by the next apply.
+
+use super::compile::{Compiled, Front};
+use super::site::TOOL_VERSION;
+use super::{Problem, Site};
+use crate::apply::{self, OnError, Recovered};
+use crate::diag::{Code, Diagnostic, Findings};
+use crate::diff::{self, Mode, Wishes};
+use crate::guard::{self, Allowed};
+use crate::lower::Native;
+use crate::plan::{self, BoundTo, Plan};
+use crate::refresh::{self, Refreshed};
+use crate::retry;
+use crate::state::{Binding, State};
+use crate::vault::Identity;
+use crate::world::World;
+use dsenv_sdk::provider::{Connection, OpError};
+use dsenv_sdk::{Addr, Provider, Term};
+use std::collections::BTreeMap;
+/// What the command line says about one plan or apply.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is asked for.
+    pub wishes: Wishes,
+    /// What is allowed.
+    pub allowed: Allowed,
+    /// Whether to look at what is there before planning.
+    pub refresh: bool,
+    /// Whether to refuse when something is not pinned yet.
+    pub locked: bool,
+    /// How long to wait for the lock, in milliseconds.
+    pub lock_timeout_ms: u64,
+    /// How many calls run at once.
+    pub parallelism: usize,
+    /// What is done after a step failed.
+    pub on_error: OnError,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            wishes: Wishes::default(),
+            allowed: Allowed::default(),
+            refresh: true,
+            locked: false,
+            lock_timeout_ms: 0,
+            parallelism: apply::PARALLELISM,
+            on_error: OnError::Continue,
+        }
+    }
+}
+/// A plan, with everything that was noticed on the way.
+#[derive(Clone)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// Why it may not be applied, if so.
+    pub verdicts: Findings,
+    /// What recovery found of an interrupted run.
+    pub recovered: Recovered,
+}
+impl Site {
+    /// Looks and plans. Changes nothing, not even the state; where nothing was ever applied, not
+    /// even a connection is made.
+    pub async fn plan(&self, compiled: &Compiled, options: &Options) -> Result<Planned, Problem> {
+        let store = self.store(&compiled.front)?;
+        let identity = Identity::find(&*self.world)?;
+        let mut loaded = store.load(identity.as_ref())?;
+        if loaded.state.resources.is_empty() {
+            let refreshed = Refreshed::unread();
+            return plan_for(
+                compiled,
+                &loaded.state,
+                &refreshed,
+                None,
+                options,
+                Recovered::default(),
+            );
+        }
+        let connection = self.connect(&compiled.front, &store, &loaded).await?;
+        let world = &*self.world;
+        let binding = verify(&compiled.front, &loaded.state, &*connection, world).await?;
+        let provider = &*compiled.front.provider;
+        let recovered = recover(&mut loaded.state, provider, &*connection, world).await?;
+        let refreshed = look(&loaded.state, provider, &*connection, world, options).await?;
+        plan_for(compiled, &loaded.state, &refreshed, Some(binding), options, recovered)
+    }
+}
+pub(super) async fn recover(
+    state: &mut State,
+    provider: &dyn Provider,
+    connection: &dyn Connection,
+    world: &dyn World,
+) -> Result<Recovered, Problem> {
+    let found = apply::recover(state, provider, connection, world).await;
+    let doing = "finding what an interrupted run made".to_owned();
+    found.map_err(|source| Problem::Provider { doing, source })
+}
+
+pub(super) async fn look(
+    state: &State,
+    provider: &dyn Provider,
+    connection: &dyn Connection,
+    world: &dyn World,
+    options: &Options,
+) -> Result<Refreshed, Problem> {
+    if !options.refresh {
+        return Ok(Refreshed::unread());
+    }
+    let seen = refresh::refresh(state, provider, connection, world).await;
+    let doing = "looking at what is there".to_owned();
+    seen.map_err(|source| Problem::Provider { doing, source })
+}
+
+/// Compares the connection's account with the environment's and the state's (law 8).
+pub(super) async fn verify(
+    front: &Front,
+    state: &State,
+    connection: &dyn Connection,
+    world: &dyn World,
+) -> Result<Binding, Problem> {
+    let failed =
+        |source: OpError| Problem::Provider { doing: "asking for the account".to_owned(), source };
+    let identity = retry::read(world, || connection.identity()).await.map_err(failed)?;
+    let found = Binding {
+        provider: front.provider.name().to_owned(),
+        account: identity.account,
+        region: identity.region,
+    };
+    let refuse = |what: &str, wanted: &str, found: &str| {
+        let message = format!("the credentials belong to {what} `{found}`, and this is `{wanted}`");
+        Problem::refused(Diagnostic::error(Code::E0813, message))
+    };
+    if let Some(wanted) = front.resolved.account.as_ref().filter(|wanted| **wanted != found.account)
+    {
+        return Err(refuse("account", wanted, &found.account));
+    }
+    let bound = state.bound.as_ref().filter(|_| !state.resources.is_empty());
+    match bound {
+        Some(bound) if bound.provider != found.provider => {
+            let message = format!(
+                "the state was applied to provider `{}`, and the environment is on `{}`",
+                bound.provider, found.provider
+            );
+            let help = "destroy it there first; one environment lives on one provider";
+            Err(Problem::refused(Diagnostic::error(Code::E0813, message).help(help)))
+        }
+        Some(bound) if bound.account != found.account => {
+            Err(refuse("account", &bound.account, &found.account))
+        }
+        Some(bound) if bound.region != found.region => {
+            Err(refuse("region", &bound.region, &found.region))
+        }
+        _ => Ok(found),
+    }
+}
+/// Diffs, builds the steps and judges them. Pure.
+pub(super) fn plan_for(
+    compiled: &Compiled,
+    state: &State,
+    refreshed: &Refreshed,
+    binding: Option<Binding>,
+    options: &Options,
+    recovered: Recovered,
+) -> Result<Planned, Problem> {
+    let Front { resolved, provider, digest, .. } = &compiled.front;
+    let native = &compiled.native;
+    check_addresses(native, state, &options.wishes, &options.allowed)?;
+    let nothing = BTreeMap::new();
+    let destroys = options.wishes.mode == Mode::Destroy;
+    let outputs = if destroys { &nothing } else { &resolved.outputs };
+    let (mut changes, outputs) =
+        diff::diff(native, &resolved.scope, outputs, state, refreshed, &options.wishes).map_err(
+            |unsettled| {
+                let node = native.nodes.get(&unsettled.addr);
+                let mut diagnostic = Diagnostic::error(Code::E0402, unsettled.message)
+                    .address(unsettled.addr.to_string());
+                diagnostic.span = node.map(|node| node.span);
+                Problem::refused(diagnostic)
+            },
+        )?;
+    let sources = plan::Sources {
+        native,
+        state,
+        provider: provider.name(),
+        delete_data: &options.allowed.delete_data,
+        forgotten: &resolved.forgotten,
+        record: options.refresh,
+        mode: options.wishes.mode,
+    };
+    let (steps, nodes) = plan::build(&mut changes, &sources);
+    let not_locked = native.wants.iter().map(|(want, _)| want.pin.to_string());
+    let holes = changes.iter().flat_map(|change| change.after.values());
+    let unlocked = holes.clone().any(Term::is_unlocked);
+    let plan = Plan {
+        bound: BoundTo {
+            tool_version: TOOL_VERSION.to_owned(),
+            blueprint: resolved.blueprint.clone(),
+            blueprint_digest: digest.clone(),
+            environment: resolved.environment.clone(),
+            binding,
+            lineage: state.lineage.clone(),
+            serial: state.serial,
+        },
+        mode: options.wishes.mode,
+        changes,
+        steps,
+        nodes,
+        scope: resolved.scope.clone(),
+        arguments: native.arguments.clone(),
+        outputs,
+        protect: match options.wishes.mode {
+            Mode::Apply => native.protect.difference(&state.protected).cloned().collect(),
+            Mode::Destroy | Mode::RefreshOnly => Default::default(),
+        },
+        not_locked: if unlocked { not_locked.collect() } else { Vec::new() },
+    };
+    let verdicts = guard::judge(&plan, state, &**provider, &options.allowed);
+    Ok(Planned { plan, verdicts, recovered })
+}
+
+/// Every address on the command line names something.
+pub(super) fn check_addresses(
+    native: &Native,
+    state: &State,
+    wishes: &Wishes,
+    allowed: &Allowed,
+) -> Result<(), Problem> {
+    let known = || native.nodes.keys().chain(state.resources.keys());
+    let named = wishes
+        .replace
+        .iter()
+        .chain(&wishes.target)
+        .chain(&wishes.exclude)
+        .chain(&allowed.delete_data);
+    let unknown: Vec<&Addr> = named.filter(|name| !known().any(|addr| name.covers(addr))).collect();
+    let Some(first) = unknown.first() else { return Ok(()) };
+    let message = format!("neither the blueprint nor the state has `{first}`");
+    let names: Vec<String> = known().map(|addr| addr.owner().to_string()).collect();
+    let near = crate::diag::suggest(&first.to_string(), names.iter().map(String::as_str));
+    Err(Problem::refused(Diagnostic::error(Code::E0814, message).did_you_mean(near)))
+}

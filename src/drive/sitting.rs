@@ -1,0 +1,448 @@
+//! Under the lock: recovers an interrupted run, pins, asks, obeys, and writes what came of it.
+//!
+//! A [`Sitting`] holds the lock from before the first look to after the last write. Whatever may take
+//! minutes runs beside the lease, so that losing it ends the work. Whatever the outcome, the state is
+//! written; where it cannot be, beside it.
+
+use super::compile::{Compiled, Front, back};
+use super::look::{look, plan_for, recover, verify};
+use super::site::TOOL_VERSION;
+use super::{Options, Planned, Problem, Site};
+use crate::apply::{self, Execution, Interrupt, Outcome, Recovered, Watch};
+use crate::diag::{Code, Diagnostic};
+use crate::diff::Mode;
+use crate::event::{Event, Summary};
+use crate::guard::{self};
+use crate::journal::{self, Phase, Record};
+use crate::lock::{self, Lock};
+use crate::plan::Plan;
+use crate::registry::Registry;
+use crate::retry;
+use crate::state::lease::Lease;
+use crate::state::{self, Binding, State};
+use crate::store::{Finished, Loaded, Start, Store};
+use crate::vault::Identity;
+use crate::world::World;
+use dsenv_sdk::provider::{Connection, OpError, Owned};
+use dsenv_sdk::value::Map;
+use dsenv_sdk::{Addr, Provider, Term};
+use futures::future::{Either, select};
+use std::borrow::Cow;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::sync::watch;
+/// How the driver of an apply is talked to.
+pub struct Talk<'a> {
+    /// Shown the plan before anything is done; `false` ends it.
+    pub approve: &'a mut (dyn FnMut(&Planned) -> bool + Send),
+    /// Told what happens.
+    pub events: &'a mut (dyn FnMut(Event) + Send),
+    /// Told what providers say in the middle of a call.
+    pub watch: Watch,
+    /// Asks to end early.
+    pub interrupt: watch::Receiver<Interrupt>,
+}
+
+/// How an apply ended.
+pub enum Ended {
+    /// There was nothing to do.
+    Nothing(Planned),
+    /// The driver did not want it.
+    Declined,
+    /// It ran.
+    Ran {
+        /// What was done.
+        outcome: Outcome,
+        /// What was written.
+        finished: Finished,
+        /// The state afterwards.
+        state: Box<State>,
+        /// What is left after a destroy, by the provider's own listing.
+        left: Vec<Owned>,
+    },
+}
+impl Site {
+    /// Plans under the lock, asks, and obeys.
+    pub async fn apply(
+        &self,
+        compiled: Compiled,
+        options: &Options,
+        command: &str,
+        talk: Talk<'_>,
+    ) -> Result<Ended, Problem> {
+        if options.locked && options.wishes.mode == Mode::Apply {
+            // Before the lock is taken, so that nothing at all is changed.
+            refuse_unpinned(&compiled, &self.lock(&compiled.front.resolved.blueprint)?)?;
+        }
+        let mut sitting = self.sit(&compiled.front, command, options, talk.events).await?;
+        let lease = sitting.lease.clone();
+        let pinned = self.pin(compiled, &sitting, options, talk.events, &talk.watch);
+        let compiled = beside(&lease, pinned).await?;
+        let provider = compiled.front.provider.clone();
+        let (state, connection) = (&sitting.loaded.state, &*sitting.connection);
+        let looking = look(state, &*provider, connection, &*self.world, options);
+        let refreshed = beside(&lease, looking).await?;
+        let recovered = sitting.recovered.clone();
+        let binding = Some(sitting.binding.clone());
+        let state = &sitting.loaded.state;
+        let planned = plan_for(&compiled, state, &refreshed, binding, options, recovered)?;
+        // The plan holds all that is needed; the tree of the blueprint is the larger part of memory.
+        drop((compiled, refreshed));
+        // The lock is given back when the sitting ends. Failing to is no failure of the apply: the
+        // next holder sees that this process is gone.
+        self.obey(&mut sitting, planned, options, command, talk).await
+    }
+
+    /// Obeys a plan that was made before, if nothing has changed since.
+    pub async fn apply_saved(
+        &self,
+        front: &Front,
+        plan: Plan,
+        options: &Options,
+        talk: Talk<'_>,
+    ) -> Result<Ended, Problem> {
+        let store = self.store(front)?;
+        let identity = Identity::find(&*self.world)?;
+        // Before the lock is taken, so that a stale plan changes nothing at all.
+        refuse_stale(&plan, front, &store.load(identity.as_ref())?.state)?;
+        let mut sitting = self.sit(front, "apply", options, talk.events).await?;
+        // Somebody may have been quicker; only the lineage may be new, when there was no state.
+        let serial = sitting.loaded.state.serial;
+        if serial != plan.bound.serial {
+            return Err(Problem::refused(stale(&plan, serial)));
+        }
+        if plan.bound.binding.as_ref().is_some_and(|bound| *bound != sitting.binding) {
+            let message = "the plan was made for another account or region than the credentials'";
+            return Err(Problem::refused(Diagnostic::error(Code::E0813, message)));
+        }
+        let verdicts =
+            guard::judge(&plan, &sitting.loaded.state, &*front.provider, &options.allowed);
+        let planned = Planned { plan, verdicts, recovered: sitting.recovered.clone() };
+        self.obey(&mut sitting, planned, options, "apply", talk).await
+    }
+
+    /// Takes the lock, writes what an interrupted run left, connects and verifies the account.
+    pub async fn sit(
+        &self,
+        front: &Front,
+        command: &str,
+        options: &Options,
+        events: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<Sitting, Problem> {
+        let store = self.store(front)?;
+        let lease = store.acquire(command, options.lock_timeout_ms).await?;
+        let identity = Identity::find_or_create(&*self.world)?;
+        let before = store.load(Some(&identity))?;
+        if let Some(leftover) = &before.leftover {
+            let operation = leftover.opening.operation.clone();
+            let command = leftover.opening.command.clone();
+            events(Event::Recovering { operation, command });
+        }
+        let mut loaded = store.establish(&lease, &identity)?;
+        let connection = beside(&lease, self.connect(front, &store, &loaded)).await?;
+        let world = &*self.world;
+        let verified = verify(front, &loaded.state, &*connection, world);
+        let binding = beside(&lease, verified).await?;
+        let known = loaded.state.clone();
+        let found = recover(&mut loaded.state, &*front.provider, &*connection, world);
+        let recovered = beside(&lease, found).await?;
+        for (addr, remote_id) in &recovered.adopted {
+            events(Event::Adopted { addr: addr.clone(), remote_id: remote_id.clone() });
+        }
+        Ok(Sitting { store, lease, loaded, known, connection, binding, recovered })
+    }
+
+    /// Pins what the lock lacks and writes it, unless `--locked` forbids.
+    async fn pin(
+        &self,
+        compiled: Compiled,
+        sitting: &Sitting,
+        options: &Options,
+        events: &mut (dyn FnMut(Event) + Send),
+        watch: &Watch,
+    ) -> Result<Compiled, Problem> {
+        let blueprint = compiled.front.resolved.blueprint.clone();
+        let mut lock = self.lock(&blueprint)?;
+        let wants =
+            if options.wishes.mode == Mode::Apply { &compiled.native.wants[..] } else { &[] };
+        let missing: Vec<_> =
+            wants.iter().filter(|(want, _)| !lock.pins.contains_key(&*want.pin)).collect();
+        if missing.is_empty() {
+            return Ok(compiled);
+        }
+        for (want, addr) in &missing {
+            events(Event::Locking { addr: addr.clone(), what: want.what.to_owned() });
+            let told = |text: &str| watch(addr, text);
+            let pinned = sitting.connection.pin(want, &told).await;
+            let pinned = pinned.map_err(|error| not_pinned(&compiled, want.what, addr, error))?;
+            lock.pins.insert(want.pin.to_string(), pinned);
+        }
+        let pins = missing.len();
+        let path = self.lock_path(&blueprint);
+        self.world.disk().write_atomic(&path, &lock::write(&blueprint, &lock))?;
+        events(Event::Locked { pins, path: path.display().to_string() });
+        match back(compiled.front, &lock) {
+            (Some(compiled), _) => Ok(compiled),
+            (None, findings) => Err(Problem::Refused(findings)),
+        }
+    }
+
+    /// Asks, then executes a plan under the lock and writes what came of it.
+    async fn obey(
+        &self,
+        sitting: &mut Sitting,
+        planned: Planned,
+        options: &Options,
+        command: &str,
+        talk: Talk<'_>,
+    ) -> Result<Ended, Problem> {
+        let nothing = planned.plan.is_empty()
+            && sitting.known == sitting.loaded.state
+            && known_outputs(&planned.plan) == sitting.known.outputs;
+        if nothing && options.wishes.mode != Mode::Destroy {
+            return Ok(Ended::Nothing(planned));
+        }
+        if planned.verdicts.has_errors() {
+            return Err(Problem::Refused(planned.verdicts));
+        }
+        refuse_unlocked(&planned.plan)?;
+        if planned.plan.has_changes() && !(talk.approve)(&planned) {
+            return Ok(Ended::Declined);
+        }
+        let plan = &planned.plan;
+        let start =
+            Start { command: command.to_owned(), plan: Some(plan.bound.blueprint_digest.clone()) };
+        let mut journal = sitting.store.begin(&sitting.lease, &sitting.loaded, start)?;
+        let before = std::mem::replace(&mut sitting.loaded.state, sitting.known.clone());
+        let mut state = before;
+        state.bound = Some(sitting.binding.clone());
+        record_recovery(&mut journal, &sitting.recovered, &state, &*self.world)?;
+        journal
+            .append(&[Record::Bound(sitting.binding.clone())])
+            .and_then(|()| journal.commit())
+            .map_err(crate::store::StoreError::from)?;
+        let operation = journal.opening().operation.clone();
+        (talk.events)(Event::ApplyStarted { operation, steps: plan.steps.len() });
+        let outcome = apply::execute(
+            plan,
+            &mut state,
+            Execution {
+                provider: &*sitting.provider(&self.registry),
+                connection: sitting.connection.clone(),
+                world: &*self.world,
+                journal: &mut journal,
+                lease: &sitting.lease,
+                interrupt: talk.interrupt,
+                events: talk.events,
+                watch: talk.watch,
+                parallelism: options.parallelism,
+                on_error: options.on_error,
+            },
+        )
+        .await;
+        let finished = self.finish(sitting, journal, state.clone(), &outcome)?;
+        let mut left = Vec::new();
+        if options.wishes.mode == Mode::Destroy
+            && outcome.is_complete()
+            && state.resources.is_empty()
+        {
+            left = self.prove_empty(&*sitting.connection).await?;
+        }
+        let summary = Summary {
+            applied: outcome.applied.len(),
+            failed: outcome.failed.len(),
+            skipped: outcome.skipped.len(),
+            unknown: outcome.unknown.len(),
+        };
+        (talk.events)(Event::ApplyDone { summary });
+        Ok(Ended::Ran { outcome, finished, state: Box::new(state), left })
+    }
+
+    /// Writes the state whatever the outcome; where it cannot be written, beside it.
+    fn finish(
+        &self,
+        sitting: &Sitting,
+        journal: journal::Journal,
+        state: State,
+        outcome: &Outcome,
+    ) -> Result<Finished, Problem> {
+        let word = if outcome.is_complete() {
+            state::Outcome::Done
+        } else if outcome.interrupted && !outcome.unknown.is_empty() {
+            state::Outcome::Interrupted
+        } else if outcome.applied.is_empty() {
+            state::Outcome::Failed
+        } else {
+            state::Outcome::Partly
+        };
+        let Some(halted) = &outcome.halted else {
+            let store = &sitting.store;
+            return Ok(store.finish(&sitting.lease, journal, &sitting.loaded, state, word)?);
+        };
+        let vault = sitting.loaded.vault()?;
+        let aside = sitting.store.write_aside(&state, &vault, &self.world.temp_dir());
+        let message = super::chain(&**halted);
+        let mut diagnostic = Diagnostic::error(super::journal_code(halted), message);
+        diagnostic = match aside {
+            Ok(path) => diagnostic.help(format!(
+                "what is known now was written to `{}`; the journal beside the state holds what \
+                 was durable, and the next apply finds and adopts the rest",
+                path.display()
+            )),
+            Err(_) => diagnostic.help(
+                "the journal beside the state holds what was durable; the next apply finds and \
+                 adopts the rest",
+            ),
+        };
+        Err(Problem::refused(diagnostic))
+    }
+
+    /// Lists what the provider still has, and ends what it keeps for itself when that is nothing.
+    async fn prove_empty(&self, connection: &dyn Connection) -> Result<Vec<Owned>, Problem> {
+        let failed = |doing: &str| {
+            let doing = doing.to_owned();
+            move |source| Problem::Provider { doing, source }
+        };
+        let listed = retry::read(&*self.world, || connection.inventory()).await;
+        let left = listed.map_err(failed("listing what is left"))?;
+        if left.is_empty() {
+            let closed = connection.close_environment().await;
+            closed.map_err(failed("ending what the provider keeps for itself"))?;
+        }
+        Ok(left)
+    }
+}
+/// An environment under one's own lock, with what was found on the way in.
+pub struct Sitting {
+    /// Where the state is.
+    pub store: Store,
+    /// The lock.
+    pub lease: Lease,
+    /// The state, adopted objects included.
+    pub loaded: Loaded,
+    /// The state as it is on the disk.
+    known: State,
+    /// The live half.
+    pub connection: Arc<dyn Connection>,
+    /// Whom the connection acts for.
+    pub binding: Binding,
+    /// What recovery found.
+    pub recovered: Recovered,
+}
+
+impl Sitting {
+    fn provider(&self, registry: &Registry) -> Arc<dyn Provider> {
+        registry.get(&self.binding.provider).expect("it was connected").clone()
+    }
+}
+/// Does something that may take minutes while the lock is kept; ends early when it is lost.
+pub(super) async fn beside<T>(
+    lease: &Lease,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    match select(pin!(work), pin!(lease.keep())).await {
+        Either::Left((done, _)) => done,
+        Either::Right((lost, _)) => Err(crate::store::StoreError::from(lost).into()),
+    }
+}
+/// The outputs that are known without a step: what the state would hold after an empty plan.
+pub(super) fn known_outputs(plan: &Plan) -> Map {
+    let known = |(name, term): (&String, &Term)| Some((name.clone(), term.known()?.clone()));
+    plan.outputs.iter().filter_map(known).collect()
+}
+/// Words why something cannot be pinned, at its resource in the blueprint.
+pub(super) fn not_pinned(compiled: &Compiled, what: &str, addr: &Addr, error: OpError) -> Problem {
+    let mut message = format!("pinning the {what} of `{addr}`: {}", error.message);
+    if let Some(cause) = error.causes.first() {
+        message.push_str(&format!(": {cause}"));
+    }
+    let mut diagnostic = Diagnostic::error(Code::E0901, message).address(addr.to_string());
+    diagnostic.span = compiled.native.nodes.get(addr).map(|node| node.span);
+    if error.help.is_none() {
+        // Without a word on what to do, what the tool said is the best there is.
+        diagnostic.message.extend(error.causes.iter().skip(1).map(|cause| format!("\n{cause}")));
+    }
+    diagnostic.help.extend(error.help);
+    Problem::refused(diagnostic)
+}
+
+/// What is not pinned, where `--locked` forbids to pin it now.
+pub(super) fn refuse_unpinned(compiled: &Compiled, lock: &Lock) -> Result<(), Problem> {
+    let wants = compiled.native.wants.iter();
+    let names: Vec<_> = wants
+        .filter(|(want, _)| !lock.pins.contains_key(&*want.pin))
+        .map(|(want, addr)| format!("the {} of `{addr}`", want.what))
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} have no pinned versions yet", names.join(", "));
+    let help = "apply once without `--locked`, and commit the lock file";
+    Err(Problem::refused(Diagnostic::error(Code::E0810, message).help(help)))
+}
+
+pub(super) fn refuse_stale(plan: &Plan, front: &Front, state: &State) -> Result<(), Problem> {
+    let bound = &plan.bound;
+    let resolved = &front.resolved;
+    if bound.blueprint != resolved.blueprint || bound.environment != resolved.environment {
+        let message = format!(
+            "the plan is for blueprint `{}`, environment `{}`; this is `{}`, `{}`",
+            bound.blueprint, bound.environment, resolved.blueprint, resolved.environment
+        );
+        return Err(Problem::refused(Diagnostic::error(Code::E0806, message)));
+    }
+    if bound.tool_version != TOOL_VERSION {
+        let message =
+            format!("dsenv {} made the plan, and this is dsenv {TOOL_VERSION}", bound.tool_version);
+        return Err(Problem::refused(Diagnostic::error(Code::E0807, message)));
+    }
+    // A first plan knows no lineage; an apply that was refused may have given one since.
+    let same = bound.lineage == state.lineage || bound.lineage.is_empty() && state.serial == 0;
+    if !same || bound.serial != state.serial {
+        return Err(Problem::refused(stale(plan, state.serial)));
+    }
+    if bound.blueprint_digest != front.digest {
+        let message = "the blueprint or its inputs were changed after the plan was made";
+        let help = "plan again, or bring the blueprint back to what it was";
+        return Err(Problem::refused(Diagnostic::error(Code::E0805, message).help(help)));
+    }
+    Ok(())
+}
+
+pub(super) fn stale(plan: &Plan, serial: u64) -> Diagnostic {
+    let message = format!(
+        "the plan was made for serial {} of the state, which is at {serial} now",
+        plan.bound.serial
+    );
+    Diagnostic::error(Code::E0805, message).help("plan again")
+}
+
+pub(super) fn refuse_unlocked(plan: &Plan) -> Result<(), Problem> {
+    if plan.not_locked.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the plan needs {} pins that the lock lacks", plan.not_locked.len());
+    let help = "`dsenv apply` without a plan file pins them first";
+    Err(Problem::refused(Diagnostic::error(Code::E0810, message).help(help)))
+}
+
+/// Writes what recovery found into the journal of the new operation, before anything is begun.
+pub(super) fn record_recovery(
+    journal: &mut journal::Journal,
+    recovered: &Recovered,
+    state: &State,
+    world: &dyn World,
+) -> Result<(), Problem> {
+    for addr in recovered.adopted.iter().map(|(addr, _)| addr).chain(&recovered.unfinished) {
+        let record = Record::Step(journal::Step {
+            phase: Phase::End,
+            step: u32::MAX,
+            addr: addr.clone(),
+            resource: state.resources.get(addr).map(Cow::Borrowed),
+            failure: None,
+            at: world.now(),
+        });
+        journal.append(&[record]).map_err(crate::store::StoreError::from)?;
+    }
+    Ok(())
+}
