@@ -92,6 +92,45 @@ fn an_apply_killed_at_any_moment_is_finished_by_the_next() {
 }
 
 #[test]
+fn an_initdb_that_outlives_its_dsenv_is_in_nobodys_way() {
+    for next in ["apply", "destroy"] {
+        let place = Place::new(&small());
+        let mut running = begin(&place, "apply");
+        let initdb = until("initdb runs", || {
+            place.databases().iter().find_map(|id| initdb_of(id).first().copied())
+        });
+        let staging = std::fs::read_link(format!("/proc/{initdb}/cwd")).expect("it runs");
+        running.child.kill().expect("it is our child");
+        running.child.wait().expect("it is our child");
+        // One that is slow: a program of that name which works in that folder until it is ended.
+        let slow = place.path("initdb");
+        std::fs::copy("/bin/sleep", &slow).expect("a program");
+        std::fs::create_dir_all(&staging).expect("the folder of what is made");
+        let slow = std::process::Command::new(slow).arg("120").current_dir(&staging).spawn();
+        let mut slow = slow.expect("it starts");
+        let ran = place.ok(&[next, "-e", "dev", "--yes"]);
+        let ended = slow.try_wait().expect("it is our child");
+        let _ = slow.kill();
+        let _ = slow.wait();
+        assert!(ended.is_some(), "{next} ends the initdb of the killed apply");
+        if next == "apply" {
+            is_whole(&place, &ran);
+        }
+    }
+}
+
+/// The processes that make the data of this database.
+fn initdb_of(id: &str) -> Vec<u32> {
+    let names = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains("--pgdata=") && line.contains(id)
+    };
+    let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(names).collect()
+}
+
+#[test]
 fn a_destroy_killed_at_any_moment_is_finished_by_the_next() {
     for share in [1, 4, 7] {
         let place = Place::new(&small());

@@ -267,6 +267,7 @@ impl Place {
     fn tear_down(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let blocks = self.blocks();
+        let ours = self.databases();
         self.write("dsenv.yaml", &self.blueprint);
         for environment in self.environments.iter().filter(|it| self.applied(it)) {
             let ran = self.run(&["destroy", "-e", environment, "--yes"]);
@@ -281,6 +282,11 @@ impl Place {
         for listener in listeners().into_iter().filter(|it| blocks.contains(&block_of(*it.ip()))) {
             wrong.push(format!("something listens on {listener}"));
         }
+        if let (false, Ok(elsewhere)) = (ours.is_empty(), std::fs::read_dir("/var/lib/dsenv")) {
+            let names = elsewhere.flatten().map(|it| it.file_name().to_string_lossy().into_owned());
+            let left = names.filter(|name| ours.iter().any(|id| name.contains(id.as_str())));
+            wrong.extend(left.map(|name| format!("`/var/lib/dsenv/{name}` is left")));
+        }
         let mut files = BTreeMap::new();
         collect(&self.root.join(".dsenv"), &mut files);
         for file in files.keys() {
@@ -293,6 +299,19 @@ impl Place {
             }
         }
         wrong
+    }
+
+    /// The remote ids of this place's databases: root keeps their data outside of the place.
+    pub(crate) fn databases(&self) -> Vec<String> {
+        let mut files = BTreeMap::new();
+        collect(&self.root.join(".dsenv"), &mut files);
+        let objects = files.iter().filter(|(path, _)| path.to_string_lossy().contains("/objects/"));
+        let read = |bytes: &Vec<u8>| serde_json::from_slice::<Json>(bytes).ok();
+        objects
+            .filter_map(|(_, bytes)| read(bytes))
+            .filter(|object| object["type"] == "local.postgres")
+            .filter_map(|object| object["remote_id"].as_str().map(str::to_owned))
+            .collect()
     }
 
     /// The loopback blocks of this place, by the register that all environments share.

@@ -15,7 +15,7 @@
 //!   session, and a notebook keeps its own open for days.
 
 use super::binaries::Binaries;
-use super::processes::{LOOK_AGAIN, end_all, has_entry, working_in};
+use super::processes::{LOOK_AGAIN, end_all, end_initdb, has_entry, working_in};
 use super::run_as::ServerAccounts;
 use crate::account::{Account, Unreachable, create_enterable, reach};
 use crate::python::venv::blocking;
@@ -231,6 +231,23 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ServerError {
     move |source| ServerError::Io { path, source }
 }
 
+/// Where a data folder is made before it gets its name.
+fn staging(data_dir: &Path) -> PathBuf {
+    let name = data_dir.file_name().expect("a data folder has a name").to_string_lossy();
+    data_dir.with_file_name(format!(".{name}.init"))
+}
+
+/// Removes what an interrupted [`Server::init`] left of this data folder, and ends the initdb that
+/// outlived the kill of its dsenv: it would go on writing into a folder that is being removed.
+pub async fn discard_init(data_dir: &Path) -> Result<(), ServerError> {
+    let staging = staging(data_dir);
+    end_initdb(&staging).await;
+    match std::fs::remove_dir_all(&staging) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&staging)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 impl Server {
     /// Describes a server; nothing is made.
     ///
@@ -287,8 +304,7 @@ impl Server {
         if self.holds_data()? {
             return Ok(Init::Existed);
         }
-        let name = self.data_dir.file_name().expect("checked by new").to_string_lossy();
-        let staging = parent.join(format!(".{name}.init"));
+        let staging = staging(&self.data_dir);
         let made = self.make_data(&staging, password).await;
         // Also after a failure; what cannot be removed now is removed by the next call.
         let _ = std::fs::remove_dir_all(&staging);
@@ -328,12 +344,7 @@ impl Server {
     }
 
     async fn make_data(&self, staging: &Path, password: &Secret) -> Result<(), ServerError> {
-        match std::fs::remove_dir_all(staging) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(staging)(error));
-            }
-            Ok(()) | Err(_) => {}
-        }
+        discard_init(&self.data_dir).await?;
         let in_staging = io_error(staging);
         let verifier = verifier(password);
         self.prepare(staging, &verifier).map_err(in_staging)?;
