@@ -161,15 +161,21 @@ fn a_service_that_was_killed_is_running_again() {
         let status = place.run(&["status", "-e", "dev", "--json"]);
         let status: serde_json::Value = serde_json::from_str(&status.out).expect("JSON");
         let services = status.as_array().expect("a list").iter();
-        let web = services.into_iter().find(|it| it["address"] == "web").expect("web").clone();
-        (web["pid"].as_u64(), web["restarts"].as_u64(), web["state"] == "healthy")
+        services.into_iter().find(|it| it["address"] == "web").expect("web").clone()
     };
-    let (pid, _, _) = web();
-    kill(u32::try_from(pid.expect("a process")).expect("a pid"));
-    until("another process serves", || {
-        let (now, restarts, healthy) = web();
-        (healthy && now.is_some() && now != pid && restarts > Some(0)).then_some(())
-    });
+    let before = web()["pid"].as_u64().expect("a process");
+    kill(u32::try_from(before).expect("a pid"));
+    let mut last = web();
+    for _ in 0..100 {
+        let now = last["pid"].as_u64();
+        if last["state"] == "healthy" && now.is_some_and(|now| now != before) {
+            break;
+        }
+        wait(Duration::from_millis(50));
+        last = web();
+    }
+    assert_eq!(last["state"], "healthy", "{last}");
+    assert_ne!(last["pid"].as_u64(), Some(before), "{last}");
     place.is_settled();
 }
 
