@@ -103,6 +103,7 @@ pub fn neutral(resolved: &Resolved, resource: &Resource) -> Neutral {
         uses: resource.uses.clone(),
         network: network_of(resolved, resource),
         on_destroy: resource.on_destroy,
+        access: resource.access.clone(),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::blueprint::{Blueprint, Policy, RESOURCES_MAX};
 use crate::diag::{Code, Diagnostic, Findings, Source, Span};
 use crate::yaml::Node;
 use dsenv_sdk::Addr;
-use dsenv_sdk::provider::{OnDestroy, Use};
+use dsenv_sdk::provider::{Access, OnDestroy, Use};
 use dsenv_sdk::schema::Kind;
 use dsenv_sdk::term::{Each, Term};
 use dsenv_sdk::value::{Map, Value};
@@ -92,6 +92,8 @@ pub struct Resource {
     pub lifecycle: Lifecycle,
     /// How long each operation may take, in seconds: create, update, delete.
     pub timeouts_s: [Option<u64>; 3],
+    /// The only ways in for people.
+    pub access: Vec<Access>,
 }
 
 /// The blueprint in one environment.

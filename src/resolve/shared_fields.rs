@@ -5,7 +5,7 @@ use super::reader::Reader;
 use crate::blueprint::{Block, listed};
 use crate::diag::{Code, Diagnostic, Findings, Span, suggest};
 use crate::yaml::{Map, Node};
-use dsenv_sdk::provider::{OnDestroy, Right, Use};
+use dsenv_sdk::provider::{Access, OnDestroy, Right, Use};
 use dsenv_sdk::schema::{Field, Mismatch, Presence, ReplaceOrder, Rule, Type, parse_duration_s};
 use dsenv_sdk::term::Term;
 use dsenv_sdk::value::Value;
@@ -64,6 +64,7 @@ pub(super) fn read(
             let term = shared.get("timeouts")?.step(verb)?;
             parse_duration_s(term.known()?.as_text()?)
         }),
+        access: access(shared.get("access")),
         fields: fields.into(),
     }
 }
@@ -276,6 +277,17 @@ fn texts(term: Option<&Term>) -> BTreeMap<String, String> {
     let map = term.and_then(Term::known).and_then(Value::as_map);
     let entries = map.into_iter().flatten();
     entries.filter_map(|(key, v)| Some((key.clone(), v.as_text()?.to_owned()))).collect()
+}
+
+/// The entries were checked against their schema, so `who` and `how` are there.
+fn access(term: Option<&Term>) -> Vec<Access> {
+    let entries = term.and_then(Term::known).and_then(Value::as_list).unwrap_or_default();
+    let text = |entry: &Value, name: &str| entry.step(name)?.as_text().map(str::to_owned);
+    let read = |entry: &Value| {
+        let (who, how) = (text(entry, "who")?, text(entry, "how")?);
+        Some(Access { who, how, from: text(entry, "from"), until: text(entry, "until") })
+    };
+    entries.iter().filter_map(read).collect()
 }
 
 fn on_destroy(written: Option<&str>, ephemeral: bool) -> OnDestroy {

@@ -203,3 +203,19 @@ resources:
         "#]],
     );
 }
+
+#[test]
+fn access_reaches_the_provider_as_it_was_written() {
+    let yaml = "blueprint: t
+resources:
+  box: {kind: machine, access: [{who: ada, how: web, from: 10.0.0.0/8, until: 2026-12-31}]}
+";
+    let source = Source::new("dsenv.yaml", yaml);
+    let (blueprint, _) = blueprint::parse(&source);
+    let (resolved, findings) = resolve(&source, &blueprint.expect("sound"), None, &[]);
+    assert!(findings.is_empty(), "{findings:?}");
+    let resolved = resolved.expect("sound");
+    let access = &resolved.resources.values().next().expect("one resource").access;
+    expect![[r#"[Access { who: "ada", how: "web", from: Some("10.0.0.0/8"), until: Some("2026-12-31") }]"#]]
+        .assert_eq(&format!("{access:?}"));
+}

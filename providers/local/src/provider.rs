@@ -3,7 +3,7 @@
 use crate::connection::LocalConnection;
 use crate::kinds::{self, LocalKind};
 use async_trait::async_trait;
-use dsenv_sdk::provider::{Finding, Native, Neutral, Setup, Surroundings, Want};
+use dsenv_sdk::provider::{Finding, Native, Neutral, Setup, Surroundings, Want, Weight};
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::{Connection, OpError, Provider};
 use std::sync::Arc;
@@ -31,7 +31,18 @@ impl Provider for Local {
     }
 
     fn check(&self, resource: &Neutral) -> Vec<Finding> {
-        (kind(resource).check)(resource)
+        let mut findings = (kind(resource).check)(resource);
+        if !resource.access.is_empty() {
+            let message = "on local everything listens on loopback: whoever works on this computer \
+                           is in, nobody else is, and `access` changes nothing of that";
+            findings.push(Finding {
+                path: vec!["access".to_owned()],
+                weight: Weight::Substitutes,
+                message: message.to_owned(),
+                help: None,
+            });
+        }
+        findings
     }
 
     fn wants(&self, resource: &Neutral) -> Vec<Want> {

@@ -413,7 +413,8 @@ async fn an_interrupted_init_is_made_again_and_foreign_files_stay() {
     let folder = open_folder();
     let server = server_in(&folder).await;
     let parent = server.data_dir().parent().expect("a parent").to_owned();
-    let half = parent.join(".data.init/data/PG_VERSION");
+    let draft = parent.join(format!(".data.init-{}", std::process::id()));
+    let half = draft.join("data/PG_VERSION");
     let making = tokio::spawn({
         let server = server.clone();
         async move { server.init(&password()).await.map(|_| ()) }
@@ -423,7 +424,7 @@ async fn an_interrupted_init_is_made_again_and_foreign_files_stay() {
     let _ = making.await;
     assert!(half.exists() && !server.data_dir().exists());
     assert_eq!(server.init(&password()).await.expect("again"), Init::Created);
-    assert!(!parent.join(".data.init").exists());
+    assert!(!draft.exists());
     let running = Running::start(&server).await;
     running.stop().await;
 

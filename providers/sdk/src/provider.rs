@@ -37,6 +37,21 @@ pub struct Neutral {
     pub network: Option<Addr>,
     /// What the blueprint says becomes of its data.
     pub on_destroy: OnDestroy,
+    /// The only ways in for people.
+    pub access: Vec<Access>,
+}
+
+/// One entry of `access`: a way in for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// A person or a group.
+    pub who: String,
+    /// `ssh`, `web` or `sql`.
+    pub how: String,
+    /// The addresses that it is from, as a CIDR; nobody says when absent.
+    pub from: Option<String>,
+    /// The last day of it, `2026-12-31`; it has no end when absent.
+    pub until: Option<String>,
 }
 
 /// One entry of `uses`.

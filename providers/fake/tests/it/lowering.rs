@@ -17,6 +17,7 @@ fn neutral(kind: &'static str, at: &str, fields: Map) -> Neutral {
         uses: Vec::new(),
         network: None,
         on_destroy: OnDestroy::Refuse,
+        access: Vec::new(),
     }
 }
 

@@ -36,13 +36,9 @@ pub(super) fn working_in(data_dir: &Path) -> Vec<u32> {
 
 /// A shell that a person left in the data folder is not the server's.
 fn is_postgres(pid: u32) -> bool {
-    is_program(pid, "postgres")
-}
-
-fn is_program(pid: u32, program: &str) -> bool {
     let file = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    name.trim_end_matches(" (deleted)").starts_with(program)
+    name.trim_end_matches(" (deleted)").starts_with("postgres")
 }
 
 /// Ends every process that works in the data folder, and returns those that are still there.
@@ -64,33 +60,6 @@ pub(super) async fn end_all(data_dir: &Path) -> Vec<u32> {
         }
     }
     working_in(data_dir)
-}
-
-/// Ends what an interrupted initdb left running in this folder or below it. Killed at once: what it
-/// was making is thrown away.
-pub(super) async fn end_initdb(folder: &Path) {
-    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let works_there = |pid: &u32| {
-        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&real))
-            && (is_program(*pid, "initdb") || is_program(*pid, "postgres"))
-    };
-    let look = || {
-        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(works_there).collect::<Vec<u32>>()
-    };
-    let gone = async {
-        loop {
-            let left = look();
-            if left.is_empty() {
-                return;
-            }
-            left.into_iter().for_each(|pid| signal_to(pid, Signal::KILL));
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    };
-    // Who survives this is seen by the removal of the folder, which then fails.
-    let _ = tokio::time::timeout(QUIT_WITHIN, gone).await;
 }
 
 fn signal_to(pid: u32, signal: Signal) {

@@ -15,7 +15,7 @@
 //!   session, and a notebook keeps its own open for days.
 
 use super::binaries::Binaries;
-use super::processes::{LOOK_AGAIN, end_all, end_initdb, has_entry, working_in};
+use super::processes::{LOOK_AGAIN, end_all, has_entry, working_in};
 use super::run_as::ServerAccounts;
 use crate::account::{Account, Unreachable, create_enterable, reach};
 use crate::python::venv::blocking;
@@ -38,6 +38,9 @@ pub const SUPERUSER: &str = "postgres";
 pub const MAINTENANCE_DATABASE: &str = "postgres";
 /// One attempt to connect to a server of the same machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long the initdb of a run that was killed may go on.
+const ORPHAN_INITDB_MS: u64 = 20_000;
+const CLEAR_EVERY_MS: u64 = 50;
 
 const HBA: &str = "\
 # Written by dsenv. A password on every connection: the address of a client proves nothing, as every
@@ -231,23 +234,6 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ServerError {
     move |source| ServerError::Io { path, source }
 }
 
-/// Where a data folder is made before it gets its name.
-fn staging(data_dir: &Path) -> PathBuf {
-    let name = data_dir.file_name().expect("a data folder has a name").to_string_lossy();
-    data_dir.with_file_name(format!(".{name}.init"))
-}
-
-/// Removes what an interrupted [`Server::init`] left of this data folder, and ends the initdb that
-/// outlived the kill of its dsenv: it would go on writing into a folder that is being removed.
-pub async fn discard_init(data_dir: &Path) -> Result<(), ServerError> {
-    let staging = staging(data_dir);
-    end_initdb(&staging).await;
-    match std::fs::remove_dir_all(&staging) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&staging)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
 impl Server {
     /// Describes a server; nothing is made.
     ///
@@ -304,7 +290,9 @@ impl Server {
         if self.holds_data()? {
             return Ok(Init::Existed);
         }
-        let staging = staging(&self.data_dir);
+        // A name of its own: the initdb of a run that was killed may still write into the last one.
+        clear_drafts(&self.data_dir).await.map_err(io_error(parent))?;
+        let staging = parent.join(format!("{}{}", stem(&self.data_dir), std::process::id()));
         let made = self.make_data(&staging, password).await;
         // Also after a failure; what cannot be removed now is removed by the next call.
         let _ = std::fs::remove_dir_all(&staging);
@@ -344,7 +332,6 @@ impl Server {
     }
 
     async fn make_data(&self, staging: &Path, password: &Secret) -> Result<(), ServerError> {
-        discard_init(&self.data_dir).await?;
         let in_staging = io_error(staging);
         let verifier = verifier(password);
         self.prepare(staging, &verifier).map_err(in_staging)?;
@@ -580,4 +567,40 @@ fn give_folder_away(folder: OwnedFd, owner: &Account) -> io::Result<()> {
         }
     }
     Ok(fchown(&folder, uid, gid)?)
+}
+
+/// What the names of drafts of a data folder begin with.
+fn stem(data_dir: &Path) -> String {
+    let name = data_dir.file_name().expect("an absolute path with a name").to_string_lossy();
+    format!(".{name}.init-")
+}
+
+/// Removes what interrupted runs of `init` left. An initdb may outlive its run by a second and goes on
+/// writing meanwhile, so a folder that fills again is tried again.
+pub(crate) async fn clear_drafts(data_dir: &Path) -> io::Result<()> {
+    let parent = data_dir.parent().expect("an absolute path with a name has a parent");
+    let entries = match std::fs::read_dir(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    let stem = stem(data_dir);
+    let mut waited_ms = 0;
+    for entry in entries {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(&stem) {
+            continue;
+        }
+        loop {
+            match std::fs::remove_dir_all(entry.path()) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) if waited_ms >= ORPHAN_INITDB_MS => return Err(error),
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(CLEAR_EVERY_MS)).await;
+                    waited_ms += CLEAR_EVERY_MS;
+                }
+            }
+        }
+    }
+    Ok(())
 }

@@ -264,7 +264,7 @@ pub(crate) fn resource(name: &str, kind: &'static str, fields: serde_json::Value
     };
     let addr = Addr::resource(name);
     let (uses, network) = (Vec::new(), None);
-    Neutral { addr, kind, fields, uses, network, on_destroy: OnDestroy::Delete }
+    Neutral { addr, kind, fields, uses, network, on_destroy: OnDestroy::Delete, access: Vec::new() }
 }
 
 /// The same resource, using others.

@@ -309,7 +309,7 @@ impl Object for Postgres {
         }
         env.remove_unit(&unit_name(record)).await?;
         if let Some(folder) = folder {
-            server::discard_init(&folder).await.map_err(server_error)?;
+            server::clear_drafts(&folder).await.map_err(disk_error)?;
             env.remove_folder(&folder).await.map_err(disk_error)?;
             // The shared folder of root goes with the last one in it; else it is not empty.
             if folder.starts_with(SHARED_DATA) {
