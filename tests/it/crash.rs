@@ -6,7 +6,8 @@
 
 use crate::lab::{Lab, Stop};
 use dsenv::world::sim::PowerOff;
-use dsenv_fake::{Values, When};
+use dsenv_fake::{CallMatch, Values, Verb, What, When};
+use std::sync::Arc;
 
 /// One edit: what was applied before, what is being applied when it stops, how many objects there
 /// are afterwards.
@@ -210,4 +211,29 @@ fn a_death_in_any_call_and_then_back_to_what_was() {
             nth += 1;
         }
     });
+}
+
+/// Scenario 3: a bug in the engine or a provider, in the middle of the second resource. What was begun
+/// stands in the journal, the lock is free, and the next apply goes on from there.
+#[test]
+fn a_panic_in_the_second_resource_loses_nothing() {
+    for when in [When::Before, When::After] {
+        let mut lab = Lab::new();
+        lab.write("a: {kind: value, input: 1}\nb: {kind: value, input: '${a.output}'}");
+        lab.cloud.inject(CallMatch::verb(Verb::Create).at("b").fails(What::Crash { when }));
+        lab.cloud.on_crash(Arc::new(|_, _| panic!("a bug")));
+        let run =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lab.run_unchecked().is_ok()));
+        assert!(run.is_err(), "the bug is not hidden");
+        lab.cloud.clear_faults();
+        let identity = dsenv::vault::Identity::find(&*lab.world).expect("readable");
+        let loaded = lab.store().load(identity.as_ref()).expect("a sound state");
+        let leftover = loaded.leftover.expect("the run did not come to its end");
+        let open: Vec<_> = leftover.open_steps.iter().map(|step| step.addr.to_string()).collect();
+        assert_eq!(open, ["b"]);
+        assert!(loaded.state.resources.contains_key(&crate::lab::addr("a")));
+        lab.run().unwrap_or_else(|problem| panic!("{}", crate::lab::words(problem)));
+        lab.assert_settled();
+        assert_eq!(lab.cloud.objects().len(), 2);
+    }
 }
