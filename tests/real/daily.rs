@@ -177,3 +177,24 @@ fn data_outlives_a_change_and_a_pool_grows_and_shrinks() {
         assert_eq!(sql("select n from kept").trim(), "42", "the data is still there");
     }
 }
+
+#[test]
+fn a_forgotten_bucket_is_taken_over_as_it_is() {
+    let place = Place::new(
+        "blueprint: small
+resources:
+  lake: {kind: bucket, versioning: true}
+environments:
+  dev: {provider: local, ephemeral: true}
+",
+    );
+    place.apply();
+    let list = place.ok(&["state", "list", "-e", "dev", "--json"]).out;
+    let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+    let id = list[0]["remote_id"].as_str().expect("a remote id").to_owned();
+    place.ok(&["state", "rm", "-e", "dev", "lake"]);
+    place.ok(&["import", "-e", "dev", "lake", &id]);
+    let plan = place.ok(&["plan", "-e", "dev"]).out;
+    assert!(plan.contains("No changes."), "{plan}");
+    place.is_settled();
+}

@@ -201,7 +201,12 @@ impl Connection for LocalConnection {
     ) -> Result<Option<Observed>, OpError> {
         let records = self.env.records.of_type(ty.name).map_err(disk_error)?;
         match records.iter().find(|record| record.remote_id == remote_id) {
-            Some(record) => self.look(record).await,
+            // What it was made with is known here, and the importer knows nothing else of it.
+            Some(record) => Ok(self.look(record).await?.map(|mut observed| {
+                let args = record.args.iter().map(|(name, value)| (name.clone(), value.clone()));
+                observed.values.extend(args);
+                observed
+            })),
             None => Ok(None),
         }
     }
