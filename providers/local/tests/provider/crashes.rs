@@ -18,7 +18,9 @@ pub(crate) const ALL: &[(&str, fn())] = &[
 ];
 
 fn killed_supervisor() {
-    let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
+    let Some(version) = postgres_version() else {
+        return skipped("PostgreSQL: nothing in /usr/lib/postgresql (apt-get install postgresql)");
+    };
     with_place(async |place| {
         make(place, &version).await;
         let before = healthy(place).await;
@@ -38,7 +40,9 @@ fn killed_supervisor() {
 }
 
 fn everything_killed() {
-    let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
+    let Some(version) = postgres_version() else {
+        return skipped("PostgreSQL: nothing in /usr/lib/postgresql (apt-get install postgresql)");
+    };
     with_place(async |place| {
         let fields = json!({"engine": "postgres", "version": version});
         place.apply(&resource("features", "database", fields)).await.expect("a database");

@@ -73,7 +73,9 @@ fn buckets() {
 }
 
 fn databases() {
-    let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
+    let Some(version) = postgres_version() else {
+        return skipped("PostgreSQL: nothing in /usr/lib/postgresql (apt-get install postgresql)");
+    };
     with_place(async |place| {
         let args = json!({"database": "features", "version": version, "size": "small"});
         let args = map(args);

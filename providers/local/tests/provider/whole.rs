@@ -70,7 +70,9 @@ pub(crate) async fn make(place: &Place, version: &str) {
 }
 
 fn whole() {
-    let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
+    let Some(version) = postgres_version() else {
+        return skipped("PostgreSQL: nothing in /usr/lib/postgresql (apt-get install postgresql)");
+    };
     with_place(async |place| {
         make(place, &version).await;
         addresses(place).await;
@@ -297,7 +299,9 @@ fn keys_end() {
 }
 
 fn last_copy() {
-    let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
+    let Some(version) = postgres_version() else {
+        return skipped("PostgreSQL: nothing in /usr/lib/postgresql (apt-get install postgresql)");
+    };
     with_place(async |place| {
         let fields = json!({"engine": "postgres", "version": version});
         let database = resource("features", "database", fields);
@@ -319,7 +323,9 @@ fn last_copy() {
 
 /// Root runs the server as another account, which cannot enter a home of mode 0700.
 fn closed_home() {
-    let Some(version) = postgres_version() else { return skipped("PostgreSQL") };
+    let Some(version) = postgres_version() else {
+        return skipped("PostgreSQL: nothing in /usr/lib/postgresql (apt-get install postgresql)");
+    };
     with_place(async |place| {
         use std::os::unix::fs::PermissionsExt;
         let home = place.dir.parent().and_then(|it| it.parent()).expect("a folder above");
