@@ -2,10 +2,12 @@
 
 mod codes;
 mod crash;
+mod faults;
 mod lab;
 mod laws;
 mod plan;
 mod process;
+mod refusals;
 mod scenarios;
 mod sim;
 mod tidy;
