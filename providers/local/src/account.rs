@@ -114,11 +114,23 @@ pub fn create_enterable(folder: &Path) -> io::Result<()> {
     if let Some(parent) = folder.parent() {
         create_enterable(parent)?;
     }
-    match std::fs::create_dir(folder) {
+    let made = match std::fs::create_dir(folder) {
         Ok(()) => std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)),
-        // Another one made it in the meantime.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(error),
+    };
+    match made {
+        // Another one made it in the meantime, or removed it again: whoever opens it will see.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match folder.metadata() {
+            Ok(found) if !found.is_dir() => Err(error),
+            _ => Ok(()),
+        },
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && folder.parent().is_some_and(Path::is_dir) =>
+        {
+            Ok(())
+        }
+        made => made,
     }
 }
 

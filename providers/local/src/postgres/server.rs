@@ -277,16 +277,15 @@ impl Server {
     /// is, with the password that it has. Takes about a second.
     pub async fn init(&self, password: &Secret) -> Result<Init, ServerError> {
         let parent = self.data_dir.parent().expect("an absolute path with a name has a parent");
-        create_enterable(parent).map_err(io_error(parent))?;
+        // The folder itself is the lock of its servers' first moments: no file is left behind.
+        let held = parent.to_owned();
+        let lock = blocking(move || hold(&held)).await.map_err(io_error(parent))?;
         for account in self.accounts.iter().flat_map(|it| [&it.server, &it.setup]) {
             reach(parent, account).map_err(|source| ServerError::Unreachable {
                 path: self.data_dir.clone(),
                 source,
             })?;
         }
-        // The folder itself is the lock of its servers' first moments: no file is left behind.
-        let lock = File::open(parent).map_err(io_error(parent))?;
-        let lock = blocking(move || lock.lock().map(|()| lock)).await.map_err(io_error(parent))?;
         if self.holds_data()? {
             return Ok(Init::Existed);
         }
@@ -569,6 +568,46 @@ fn give_folder_away(folder: OwnedFd, owner: &Account) -> io::Result<()> {
     Ok(fchown(&folder, uid, gid)?)
 }
 
+/// Makes a folder that several servers share, and locks it. Blocks while another one works in it.
+fn hold(folder: &Path) -> io::Result<File> {
+    loop {
+        create_enterable(folder)?;
+        if let Some(lock) = lock_of(folder)? {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Removes a folder that servers share when nothing is in it and nobody is about to put something
+/// there. Blocks while another one works in it.
+pub(crate) fn leave(folder: &Path) -> io::Result<()> {
+    let Some(_lock) = lock_of(folder)? else { return Ok(()) };
+    match std::fs::remove_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Locks a folder; `None` when it is not there, or not any more: another environment may remove it
+/// between the opening and the locking, and what is locked then is no longer what the path leads to.
+fn lock_of(folder: &Path) -> io::Result<Option<File>> {
+    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let lock = match File::open(folder) {
+        Err(error) if missing(&error) => return Ok(None),
+        opened => opened?,
+    };
+    lock.lock()?;
+    let held = lock.metadata()?;
+    match folder.metadata() {
+        Err(error) if missing(&error) => Ok(None),
+        found => {
+            let found = found?;
+            let same = (found.dev(), found.ino()) == (held.dev(), held.ino());
+            Ok(same.then_some(lock))
+        }
+    }
+}
+
 /// What the names of drafts of a data folder begin with.
 fn stem(data_dir: &Path) -> String {
     let name = data_dir.file_name().expect("an absolute path with a name").to_string_lossy();
@@ -603,4 +642,32 @@ pub(crate) async fn clear_drafts(data_dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_folder_is_not_removed_under_one_who_works_in_it() {
+        let place = tempfile::tempdir().expect("a folder");
+        let shared = place.path().join("servers");
+        let work = &|name: String| {
+            for round in 0..300 {
+                let lock = hold(&shared).expect("it can be made");
+                let own = shared.join(&name);
+                std::fs::create_dir(&own)
+                    .unwrap_or_else(|error| panic!("{name}, round {round}: {error}"));
+                drop(lock);
+                std::fs::remove_dir(&own).expect("it is ours");
+                leave(&shared).expect("it is ours");
+            }
+        };
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                scope.spawn(move || work(number.to_string()));
+            }
+        });
+        assert!(!shared.exists(), "the last one removes it");
+    }
 }

@@ -9,6 +9,7 @@ use crate::account::reachable_or;
 use crate::environment::{Assigned, Environment, Record, disk_error, failure, supervisor_error};
 use crate::postgres::admin::AdminError;
 use crate::postgres::{Binaries, Host, Recovered, Server, ServerAccounts, ServerError, server};
+use crate::python::venv::blocking;
 use crate::supervisor::{
     Command, EnvValue, Health, Process, Restart, RunAs, StopSignal, Unit, Work,
 };
@@ -313,7 +314,7 @@ impl Object for Postgres {
             env.remove_folder(&folder).await.map_err(disk_error)?;
             // The shared folder of root goes with the last one in it; else it is not empty.
             if folder.starts_with(SHARED_DATA) {
-                let _ = std::fs::remove_dir(SHARED_DATA);
+                blocking(|| server::leave(Path::new(SHARED_DATA))).await.map_err(disk_error)?;
             }
         }
         env.remove_logs(&log(env, record)).map_err(disk_error)?;
