@@ -2,8 +2,8 @@
 
 use super::setting::{Setting, address};
 use super::{Exit, terminal};
-use crate::diag::{Code, Diagnostic};
 use crate::drive::Problem;
+use crate::state::edit;
 use clap::Args;
 
 #[derive(Args)]
@@ -31,20 +31,11 @@ pub(super) async fn run(setting: &Setting, typed: &Typed, wish: Wish) -> Result<
     setting
         .site
         .edit(&front, command, 0, move |state| {
-            let known = state.resources.keys().any(|known| target.covers(known));
-            match wish {
-                Wish::Protect if !known => {
-                    let message = format!("the state has no `{target}`");
-                    return Err(Problem::refused(Diagnostic::error(Code::E0814, message)));
-                }
-                Wish::Protect => drop(state.protected.insert(target)),
-                Wish::Unprotect if !state.protected.remove(&target) => {
-                    let message = format!("`{target}` is not protected");
-                    return Err(Problem::refused(Diagnostic::error(Code::E0814, message)));
-                }
-                Wish::Unprotect => {}
-            }
-            Ok(())
+            let edited = match wish {
+                Wish::Protect => edit::protect(state, &target),
+                Wish::Unprotect => edit::unprotect(state, &target),
+            };
+            edited.map_err(super::state::edit_problem)
         })
         .await?;
     let word = match wish {

@@ -5,6 +5,7 @@ use super::{Exit, terminal};
 use crate::diag::{Code, Diagnostic};
 use crate::drive::Problem;
 use crate::report;
+use crate::state::edit::{self, EditError};
 use crate::state::{Operation, Outcome};
 use crate::store::History;
 use clap::Subcommand;
@@ -85,8 +86,20 @@ fn list(setting: &Setting) -> Result<Exit, Problem> {
 }
 
 fn unknown(addr: &Addr) -> Problem {
-    let message = format!("the state has no `{addr}`");
-    Problem::refused(Diagnostic::error(Code::E0814, message))
+    edit_problem(EditError::NotThere(addr.clone()))
+}
+
+/// Words why an edit of the state is refused.
+pub(super) fn edit_problem(error: EditError) -> Problem {
+    let message = error.to_string();
+    Problem::refused(match error {
+        EditError::Protected { by, .. } => Diagnostic::error(Code::E0808, message)
+            .help(format!("if that is meant: `dsenv unprotect '{by}'`, then again")),
+        EditError::NotThere(_)
+        | EditError::Taken(_)
+        | EditError::Part
+        | EditError::NotProtected(_) => Diagnostic::error(Code::E0814, message),
+    })
 }
 
 fn show(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
@@ -106,42 +119,14 @@ async fn mv(setting: &Setting, from: &str, to: &str) -> Result<Exit, Problem> {
     let (from, to) = (address(from)?, address(to)?);
     let front = setting.front()?;
     let (old, new) = (from.clone(), to.clone());
-    setting.site.edit(&front, "state mv", 0, move |state| rename(state, &old, &new)).await?;
+    setting
+        .site
+        .edit(&front, "state mv", 0, move |state| {
+            edit::rename(state, &old, &new).map_err(edit_problem)
+        })
+        .await?;
     terminal::out(&format!("`{from}` is `{to}` now.\n"));
     Ok(Exit::Done)
-}
-
-/// Renames a resource, its parts, and what is said of it elsewhere in the state.
-fn rename(state: &mut crate::state::State, from: &Addr, to: &Addr) -> Result<(), Problem> {
-    if from.part.is_some() || to.part.is_some() {
-        let message = "a resource is renamed whole, with everything below it";
-        return Err(Problem::refused(Diagnostic::error(Code::E0814, message)));
-    }
-    let moved: Vec<Addr> =
-        state.resources.keys().filter(|addr| addr.owner() == *from).cloned().collect();
-    if moved.is_empty() {
-        return Err(unknown(from));
-    }
-    if state.resources.keys().any(|addr| addr.owner() == *to) {
-        let message = format!("the state has `{to}` already");
-        return Err(Problem::refused(Diagnostic::error(Code::E0814, message)));
-    }
-    let renamed = |addr: &Addr| {
-        if addr.owner() == *from {
-            Addr { part: addr.part.clone(), ..to.clone() }
-        } else {
-            addr.clone()
-        }
-    };
-    for addr in moved {
-        let resource = state.resources.remove(&addr).expect("it was just listed");
-        state.put(renamed(&addr), resource);
-    }
-    for resource in state.resources.values_mut() {
-        resource.depends_on = resource.depends_on.iter().map(&renamed).collect();
-    }
-    state.protected = state.protected.iter().map(&renamed).collect();
-    Ok(())
 }
 
 async fn rm(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
@@ -151,20 +136,7 @@ async fn rm(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
     setting
         .site
         .edit(&front, "state rm", 0, move |state| {
-            if state.protected.iter().any(|protected| protected.covers(&target)) {
-                let message = format!("`{target}` is protected");
-                let help = format!("`dsenv unprotect '{target}'` first");
-                return Err(Problem::refused(Diagnostic::error(Code::E0808, message).help(help)));
-            }
-            let gone: Vec<Addr> =
-                state.resources.keys().filter(|known| target.covers(known)).cloned().collect();
-            if gone.is_empty() {
-                return Err(unknown(&target));
-            }
-            for addr in gone {
-                state.remove(&addr);
-            }
-            Ok(())
+            edit::forget(state, &target).map_err(edit_problem)
         })
         .await?;
     terminal::out(&format!(

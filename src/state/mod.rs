@@ -7,6 +7,7 @@
 //!
 //! What this module never does: call a provider, decide what to change.
 
+pub mod edit;
 pub mod file;
 pub mod lease;
 mod verify;
@@ -61,9 +62,10 @@ impl State {
         last.or_else(|| self.retired.get(addr).copied()).unwrap_or(0) + 1
     }
 
-    /// Sets the entry of a node.
-    pub fn put(&mut self, addr: Addr, resource: Resource) {
-        self.retired.remove(&addr);
+    /// Sets the entry of a node. The count of its generations never goes back.
+    pub fn put(&mut self, addr: Addr, mut resource: Resource) {
+        let retired = self.retired.remove(&addr).unwrap_or(0);
+        resource.generation = resource.generation.max(retired);
         self.resources.insert(addr, resource);
     }
 

@@ -65,6 +65,7 @@ pub struct ProcessFacts {
     /// Which process namespace its pid counts in: two containers may share a host's name. Empty
     /// where the system does not tell.
     pub namespace: String,
-    /// The command line, arguments joined by blanks. dsenv takes no secret as an argument.
+    /// The command line, arguments joined by blanks; values of `--input` are left out, as one may be
+    /// a secret.
     pub command: String,
 }

@@ -65,6 +65,7 @@ impl World for RealWorld {
     fn process(&self) -> ProcessFacts {
         let pid = std::process::id();
         let arguments = std::env::args_os().map(|part| part.to_string_lossy().into_owned());
+        let arguments = without_values(arguments.collect());
         ProcessFacts {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             pid,
@@ -75,7 +76,7 @@ impl World for RealWorld {
             start: stat_of(pid).map(|stat| stat.start).unwrap_or_default(),
             boot_id: boot_id(),
             namespace: pid_namespace(),
-            command: arguments.collect::<Vec<_>>().join(" "),
+            command: arguments.join(" "),
         }
     }
 
@@ -105,6 +106,23 @@ impl World for RealWorld {
     fn disk(&self) -> &dyn Disk {
         &self.disk
     }
+}
+
+/// Leaves the values of inputs out of a command line: one of them may be a secret, which only the
+/// blueprint knows, and the line is kept in the lock, the journal and the history.
+fn without_values(mut arguments: Vec<String>) -> Vec<String> {
+    let mut is_input = false;
+    for argument in &mut arguments {
+        let joined = argument.starts_with("--input=");
+        if joined || is_input {
+            let from = if joined { "--input=".len() } else { 0 };
+            let name_ends = argument[from..].find('=').map_or(from, |at| from + at + 1);
+            argument.truncate(name_ends);
+            argument.push_str("...");
+        }
+        is_input = argument == "--input";
+    }
+    arguments
 }
 
 /// Says whether a process of that id exists, also one that belongs to somebody else.
@@ -272,3 +290,17 @@ struct RealGuard {
 }
 
 impl DiskGuard for RealGuard {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_inputs_are_not_in_the_command_line() {
+        let typed = ["dsenv", "apply", "--input", "pw=a=b", "--input=n=hunter2", "--yes"];
+        let shown = without_values(typed.map(str::to_owned).into());
+        assert_eq!(shown.join(" "), "dsenv apply --input pw=... --input=n=... --yes");
+        let odd = without_values(["--input", "hunter2"].map(str::to_owned).into());
+        assert_eq!(odd.join(" "), "--input ...");
+    }
+}
