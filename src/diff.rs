@@ -227,7 +227,7 @@ fn compare(
     };
     let retyped = prior.is_some_and(|prior| prior.ty != node.ty.name);
     match object.status {
-        Status::Creating if !retyped => return resume(change, object),
+        Status::Creating if !retyped => return resume(change, node, object),
         Status::Creating => return replace(change, Reason::Interrupted),
         Status::Tainted => return replace(change, Reason::Tainted),
         Status::Ready | Status::Updating | Status::Deleting => {}
@@ -262,8 +262,9 @@ fn replace(change: Change, reason: Reason) -> Change {
 }
 
 /// An interrupted create is finished with the same arguments; with others it begins anew.
-fn resume(mut change: Change, object: &Object) -> Change {
-    let mut names = change.after.keys().chain(object.args.keys());
+fn resume(mut change: Change, node: &Node, object: &Object) -> Change {
+    let names = change.after.keys().chain(object.args.keys());
+    let mut names = names.filter(|name| !node.ignore.contains(name));
     let same = names.all(|name| same(change.after.get(name), object.args.get(name)));
     change.action = if same { Action::Resume } else { Action::Replace };
     change.reason = Reason::Interrupted;
@@ -272,7 +273,6 @@ fn resume(mut change: Change, object: &Object) -> Change {
 
 fn compare_args(change: &mut Change, node: &Node, object: &Object) {
     let names: BTreeSet<&String> = change.after.keys().chain(object.args.keys()).collect();
-    let ignored = |name: &str| node.ignore.iter().any(|ignored| ignored == name);
     let mut changed = Vec::new();
     let mut drifted = Vec::new();
     let mut replace = false;
@@ -284,7 +284,7 @@ fn compare_args(change: &mut Change, node: &Node, object: &Object) {
         let open = object.status == Status::Updating;
         let moved = change.drift.iter().any(|drift| drift.name == *name)
             && field.is_some_and(|field| !field.cloud_owned);
-        if ignored(name) || !(differs || moved || open) {
+        if node.ignore.contains(name) || !(differs || moved || open) {
             continue;
         }
         replace |=
@@ -297,6 +297,22 @@ fn compare_args(change: &mut Change, node: &Node, object: &Object) {
     change.action = if replace { Action::Replace } else { Action::Update };
     change.reason =
         if changed.is_empty() { Reason::Drifted(drifted) } else { Reason::Changed(changed) };
+    if change.action == Action::Update {
+        keep_ignored(change, node, object);
+    }
+}
+
+/// An update sends every argument, so those that the blueprint ignores go out as they are: as they
+/// were seen, else as they were applied. What is made anew is made as the blueprint says.
+fn keep_ignored(change: &mut Change, node: &Node, object: &Object) {
+    let after = Arc::make_mut(&mut change.after);
+    for name in &node.ignore {
+        let seen = change.observed.as_ref().and_then(|seen| seen.values.get(name));
+        match seen.or_else(|| object.args.get(name)) {
+            Some(value) => after.insert(name.clone(), Term::Known(value.clone())),
+            None => after.remove(name),
+        };
+    }
 }
 
 /// An open term may come to anything, so it differs. Absent and null are the same.
