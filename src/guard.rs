@@ -1,27 +1,18 @@
 //! May this plan be applied: protection and data.
 //!
-//! In: a plan, the state and what the user allowed. Out: findings; an error among them refuses the
+//! In: a plan, with what the user allowed, and the state. Out: findings; an error among them refuses the
 //! plan. Protection is read from the state, so it outlives the block that declared it (law 11). Pure.
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{Action, Change, Reason};
-use crate::plan::Plan;
+use crate::plan::{Plan, Verb};
 use crate::state::State;
 use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{OnDestroy, Provider};
 use std::collections::BTreeSet;
 
-/// What the user allowed on the command line.
-#[derive(Clone, Debug, Default)]
-pub struct Allowed {
-    /// Resources that may be replaced although they hold data: `--replace`.
-    pub replace: Vec<Addr>,
-    /// Resources whose data may be deleted: `--delete-data`.
-    pub delete_data: Vec<Addr>,
-}
-
 /// Judges every change of the plan.
-pub fn judge(plan: &Plan, state: &State, provider: &dyn Provider, allowed: &Allowed) -> Findings {
+pub fn judge(plan: &Plan, state: &State, provider: &dyn Provider) -> Findings {
     let mut findings = Findings::new();
     let protected: BTreeSet<&Addr> = state.protected.iter().chain(&plan.protect).collect();
     for change in &plan.changes {
@@ -33,13 +24,43 @@ pub fn judge(plan: &Plan, state: &State, provider: &dyn Provider, allowed: &Allo
                 continue;
             }
         };
-        // An object that was replaced before was judged then; and where there is none, none is lost.
+        // Where there is no object, none is lost.
         let prior = state.resources.get(&change.addr);
         if change.reason == Reason::Deposed || prior.is_none_or(|prior| prior.current.is_none()) {
             continue;
         }
         findings.extend(judge_protection(change, what, &protected));
-        findings.extend(judge_data(change, plan, state, provider, allowed));
+        findings.extend(judge_data(change, plan, state, provider));
+    }
+    findings.extend(judge_deposed(plan, state, provider));
+    findings
+}
+
+/// Judges the deletion of objects that were replaced before. Whoever allowed the replacement saw the
+/// plan of that day; data is asked about again, since a state that was restored has such objects too.
+fn judge_deposed(plan: &Plan, state: &State, provider: &dyn Provider) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for step in &plan.steps {
+        let Verb::Delete { generation, .. } = step.verb else { continue };
+        let Some(prior) = state.resources.get(&step.addr) else { continue };
+        let mut deposed = prior.deposed.iter();
+        let Some(object) = deposed.find(|object| object.generation == generation) else { continue };
+        let ty = object.ty.as_ref().unwrap_or(&prior.ty);
+        let holds_data = provider.native_type(ty).is_some_and(|ty| ty.holds_data);
+        let allowed = plan.allowed.replace.iter().chain(&plan.allowed.delete_data);
+        let mut named = allowed.filter(|name| name.covers(&step.addr));
+        let facts = plan.nodes.get(&step.addr);
+        let on_destroy = facts.map_or(prior.on_destroy, |facts| facts.on_destroy);
+        if !holds_data || named.next().is_some() || on_destroy != OnDestroy::Refuse {
+            continue;
+        }
+        let addr = &step.addr;
+        let message = format!(
+            "the plan deletes an object that `{addr}` had before, a {}, with everything in it",
+            prior.kind
+        );
+        let refused = Diagnostic::error(Code::E0809, message).address(addr.to_string());
+        findings.push(refused.help(format!("if that is meant: `--delete-data '{addr}'`")));
     }
     findings
 }
@@ -61,8 +82,8 @@ fn judge_data(
     plan: &Plan,
     state: &State,
     provider: &dyn Provider,
-    allowed: &Allowed,
 ) -> Option<Diagnostic> {
+    let allowed = &plan.allowed;
     let addr = &change.addr;
     let prior = state.resources.get(addr)?;
     let holds_data = provider.native_type(&prior.ty).is_some_and(|ty| ty.holds_data);

@@ -345,10 +345,7 @@ impl<'a> Run<'a> {
             };
         }
         // An object is deleted as what it is, which may not be what the blueprint wants now.
-        let name = match (&step.verb, self.state.resources.get(&step.addr)) {
-            (Verb::Delete { .. } | Verb::Resume, Some(resource)) => &resource.ty,
-            _ => &self.plan.nodes[&step.addr].ty,
-        };
+        let name = transition::native_type(self.state, step, &self.plan.nodes[&step.addr].ty);
         let ty = self.execution.provider.native_type(name).ok_or_else(|| {
             let provider = self.execution.provider.name();
             invalid(format!("provider `{provider}` has no `{name}` in this version"))

@@ -116,6 +116,19 @@ fn behind(object: &Object, what: What) -> What {
     }
 }
 
+/// The native type of what a step works on.
+pub(super) fn native_type<'a>(state: &'a State, step: &'a Step, planned: &'a str) -> &'a str {
+    let Some(resource) = state.resources.get(&step.addr) else { return planned };
+    match &step.verb {
+        Verb::Delete { generation, .. } => {
+            let object = find(resource, *generation);
+            object.and_then(|object| object.ty.as_deref()).unwrap_or(&resource.ty)
+        }
+        Verb::Resume => &resource.ty,
+        Verb::Create { .. } | Verb::Update { .. } | Verb::Forget | Verb::Record { .. } => planned,
+    }
+}
+
 fn find(resource: &Resource, generation: u64) -> Option<&Object> {
     let objects = resource.current.iter().chain(&resource.deposed);
     objects.into_iter().find(|object| object.generation == generation)
@@ -144,8 +157,14 @@ pub(super) fn begin(
             let resource = state.resources.get_mut(&step.addr).expect("it was just put");
             resource.generation = *generation;
             // What was seen to be gone needs no delete, so it is not put aside for one.
-            let old = resource.current.take().filter(|_| !script.saw_gone(&step.addr));
+            let mut old = resource.current.take().filter(|_| !script.saw_gone(&step.addr));
             before.put_aside = old.as_ref().map(|old| old.generation);
+            if resource.ty != facts.ty {
+                let made_as = resource.ty.clone();
+                old.iter_mut().chain(&mut resource.deposed).for_each(|old| {
+                    old.ty.get_or_insert_with(|| made_as.clone());
+                });
+            }
             resource.deposed.extend(old);
             resource.current = Some(Object {
                 token: request.token.clone(),
@@ -154,6 +173,7 @@ pub(super) fn begin(
                 observed: Observed { remote_id: String::new(), values: Map::new() },
                 status: Status::Creating,
                 accepted: None,
+                ty: None,
                 price_paid: None,
             });
             take_facts(resource, facts);
@@ -369,9 +389,12 @@ fn drop_if_new(script: &Script<'_>, state: &mut State, step: &Step) {
 /// Steps without a call: what they write down.
 pub(super) fn settle_without_call(plan: &Plan, state: &mut State, step: &Step) {
     match &step.verb {
-        Verb::Forget => {
-            state.remove(&step.addr);
-        }
+        // Only the current object is left alone. One that it replaced was agreed to go, and this
+        // plan or the next deletes it.
+        Verb::Forget => match state.resources.get_mut(&step.addr) {
+            Some(resource) if !resource.deposed.is_empty() => resource.current = None,
+            _ => drop(state.remove(&step.addr)),
+        },
         Verb::Record { observed } => {
             let Some(resource) = state.resources.get_mut(&step.addr) else { return };
             if let (Some(object), Some(observed)) = (&mut resource.current, observed) {

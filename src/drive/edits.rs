@@ -97,6 +97,7 @@ impl Site {
             observed,
             status: Status::Ready,
             accepted: None,
+            ty: None,
             price_paid: None,
         };
         let resource = Resource {

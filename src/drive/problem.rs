@@ -91,9 +91,10 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::Vault(error) => vault_code(error),
         StoreError::OtherBlueprint { .. } | StoreError::BadName { .. } => Code::E0804,
         StoreError::NoGeneration { .. } => Code::E0814,
-        StoreError::Fold { .. } | StoreError::Unsound { .. } | StoreError::BadEdit { .. } => {
-            Code::E0802
-        }
+        StoreError::Fold { .. }
+        | StoreError::Missing { .. }
+        | StoreError::Unsound { .. }
+        | StoreError::BadEdit { .. } => Code::E0802,
     }
 }
 

@@ -179,7 +179,7 @@ fn verbs(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> V
         Action::Delete if change.reason != Reason::Deposed => {
             current.map(delete).into_iter().collect()
         }
-        Action::Forget => return vec![Verb::Forget],
+        Action::Forget => vec![Verb::Forget],
         Action::Delete | Action::NoOp => {
             record(change, facts, prior, sources).into_iter().collect()
         }

@@ -611,6 +611,7 @@ fn object(id: &str, generation: u64, status: Status) -> Object {
         },
         status,
         accepted: None,
+        ty: None,
         price_paid: None,
     }
 }

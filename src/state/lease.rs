@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How long a lease lasts when it is not renewed.
 pub const LEASE_MS: u64 = 30_000;
@@ -135,6 +135,8 @@ struct Held {
     lock: Lock,
     id: String,
     fence: u64,
+    /// When it was last written, by the clock of this process.
+    renewed_ms: AtomicU64,
     released: AtomicBool,
 }
 
@@ -238,7 +240,8 @@ fn take(
     )?;
     drop(guard);
     let (world, released) = (world.clone(), AtomicBool::new(false));
-    Ok(Ok(Lease(Arc::new(Held { world, lock, id, fence, released }))))
+    let renewed_ms = AtomicU64::new(world.monotonic_ms());
+    Ok(Ok(Lease(Arc::new(Held { world, lock, id, fence, renewed_ms, released }))))
 }
 
 fn new_holder(world: &dyn World, operation: &str) -> Holder {
@@ -331,15 +334,31 @@ impl Lease {
         if let Some(holder) = &mut file.holder {
             holder.expires = end_of_lease(self.0.world.now());
         }
-        self.0.lock.write(disk, &file)
+        self.0.lock.write(disk, &file)?;
+        self.0.renewed_ms.store(self.0.world.monotonic_ms(), Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Renews for ever; to be polled beside the work. Ends only with the error that ends the
-    /// work: a lease that cannot be renewed is tried again until it is lost.
+    /// Renews it when that is due, and checks it otherwise: what begins now begins under a lease
+    /// that runs.
+    pub fn refresh(&self) -> Result<(), LeaseError> {
+        if self.due_in_ms() == 0 { self.renew() } else { self.check() }
+    }
+
+    fn due_in_ms(&self) -> u64 {
+        let due_ms = self.0.renewed_ms.load(Ordering::Relaxed) + RENEW_EVERY_MS;
+        due_ms.saturating_sub(self.0.world.monotonic_ms())
+    }
+
+    /// Renews for ever; to be polled beside the work. Renews at once when that is due, so that the
+    /// lease does not run out over many short pieces of work. Ends only with the error that ends
+    /// the work: a lease that cannot be renewed is tried again until it is lost.
     pub async fn keep(&self) -> LeaseError {
         let mut failed_at_ms = None;
+        let mut pause_ms = self.due_in_ms();
         loop {
-            self.0.world.sleep(RENEW_EVERY_MS).await;
+            self.0.world.sleep(pause_ms).await;
+            pause_ms = RENEW_EVERY_MS;
             let now_ms = self.0.world.monotonic_ms();
             match self.renew() {
                 Ok(()) => failed_at_ms = None,

@@ -133,6 +133,9 @@ pub struct Object {
     pub token: Token,
     /// Which creation of this node it is, from 1.
     pub generation: u64,
+    /// The native type that it was made as, where that is not its node's any more. It is deleted as
+    /// what it is.
+    pub ty: Option<String>,
     /// What was asked for when it was last applied.
     pub args: Map,
     /// What was last seen of it. Before a create is answered, the remote id may be empty.

@@ -25,6 +25,7 @@ fn object(name: &str, generation: u64) -> Object {
         args,
         status: Status::Ready,
         accepted: None,
+        ty: None,
         price_paid: None,
     }
 }

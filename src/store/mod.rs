@@ -88,6 +88,18 @@ pub enum StoreError {
         /// What the file says.
         found_environment: String,
     },
+    /// There was a state, and its file is gone. Its objects may live: an empty state in its place
+    /// would make everything twice.
+    #[error(
+        "the state `{}` is gone, and its history is there: {}; `dsenv state restore SERIAL` brings \
+         one back", .path.display(), list_kept(.kept)
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The generations that there are.
+        kept: Vec<u64>,
+    },
     /// The state breaks its own invariants.
     #[error(
         "the state `{}` is not sound: {}; `dsenv state history` lists earlier ones, \
@@ -272,6 +284,10 @@ impl Store {
             Ok(Folded { state, opening, closed, open_steps, failures }) => {
                 loaded.state = state;
                 loaded.state.serial += 1;
+                let problems = verify(&loaded.state);
+                if !problems.is_empty() {
+                    return Err(StoreError::Unsound { path: self.state_path(), problems });
+                }
                 let (outcome, torn_bytes) = (closed, reading.torn_bytes);
                 loaded.leftover =
                     Some(Leftover { opening, outcome, open_steps, failures, torn_bytes });
@@ -283,6 +299,10 @@ impl Store {
     fn load_file(&self, identity: Option<&Identity>) -> Result<Loaded, StoreError> {
         let path = self.state_path();
         let Some(bytes) = self.world.disk().read(&path, STATE_BYTES_MAX)? else {
+            let kept: Vec<u64> = self.generations()?.iter().map(|kept| kept.serial).collect();
+            if !kept.is_empty() {
+                return Err(StoreError::Missing { path, kept });
+            }
             let state = State::empty(&self.blueprint, &self.environment);
             return Ok(Loaded { state, access: Access::Unkeyed, last: None, leftover: None });
         };
@@ -328,7 +348,7 @@ impl Store {
     /// as an operation, completes the history, and gives a new state its lineage and keys. The
     /// returned state's serial is the one that [`Store::load`] told.
     pub fn establish(&self, lease: &Lease, identity: &Identity) -> Result<Loaded, StoreError> {
-        lease.check()?;
+        lease.refresh()?;
         let mut loaded = self.load(Some(identity))?;
         let disk = self.world.disk();
         disk.create_dir_all(&self.journals_dir())?;
@@ -343,12 +363,15 @@ impl Store {
         let vault = loaded.vault()?;
         if let Some(leftover) = &loaded.leftover {
             let operation = self.interrupted(leftover, &loaded);
+            let guard = lease.guard()?;
             self.append_errors(&leftover.failures)?;
+            drop(guard);
             self.write_state(lease, &loaded.state, &vault, Some(&operation))?;
             loaded.last = Some(operation);
         } else if is_new {
             self.write_state(lease, &loaded.state, &vault, None)?;
         }
+        let _guard = lease.guard()?;
         if let Some(last) = &loaded.last {
             self.complete_history(last)?;
         }
@@ -388,9 +411,11 @@ impl Store {
     ) -> Result<Journal, StoreError> {
         let vault = loaded.vault()?;
         assert!(!loaded.state.lineage.is_empty(), "a state is established before it is changed");
-        lease.check()?;
+        lease.refresh()?;
         let path = self.journal_path();
         let disk = self.world.disk();
+        // Whoever slept since may have been followed by another, whose journal this must not empty.
+        let _guard = lease.guard()?;
         let there = disk.read(&path, crate::journal::JOURNAL_BYTES_MAX)?;
         assert!(there.is_none(), "a leftover journal was put away when the state was established");
         let here = self.world.process();
@@ -436,9 +461,15 @@ impl Store {
                 warnings.push(describe(&error));
             }
         };
-        note(self.append_errors(journal.failures()));
-        note(self.complete_history(&operation));
-        note(self.put_journal_away(Some(&operation)));
+        match lease.guard() {
+            Ok(_guard) => {
+                note(self.append_errors(journal.failures()));
+                note(self.complete_history(&operation));
+                note(self.put_journal_away(Some(&operation)));
+            }
+            // Another has followed, and has mended it.
+            Err(error) => note(Err(error.into())),
+        }
         Ok(Finished { serial: state.serial, problems, warnings })
     }
 
@@ -523,7 +554,10 @@ impl Store {
             restored_from,
         };
         self.write_state(lease, &state, &*loaded.vault()?, Some(&operation))?;
-        let completed = self.complete_history(&operation);
+        let completed = lease
+            .guard()
+            .map_err(StoreError::from)
+            .and_then(|_guard| self.complete_history(&operation));
         let warnings = completed.err().iter().map(describe).collect();
         loaded.state = state;
         loaded.last = Some(operation);

@@ -3,25 +3,30 @@
 use super::{Finished, Loaded, Store, StoreError, describe};
 use crate::state::file::{FileError, STATE_BYTES_MAX, decode};
 use crate::state::lease::Lease;
-use crate::state::{State, verify};
+use crate::state::{Object, Resource, State, verify};
 use crate::vault::{Access, Identity, identity_path};
+use dsenv_sdk::Addr;
+use dsenv_sdk::provider::Token;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Store {
     /// Makes the content of an earlier generation the state, as a new operation with a new
     /// serial. What the cloud holds is not touched; the next plan compares with it.
     ///
-    /// Where the current state can be read, its protections are kept and its counters of
-    /// generations are honoured: an object that only the current state knows is found again by
-    /// its token when its node is created next. Where it cannot be read, the damaged file is kept
-    /// in the history, and a journal that continues the restored generation is folded in.
+    /// Where the current state can be read, what it knows is not lost: its protections, its counts
+    /// of generations, and every object that the earlier generation does not have. Such an object
+    /// stays under its address, or, where the earlier generation has another one there, among those
+    /// that were replaced; the next plan deletes it or asks. Where the current state cannot be read
+    /// or is gone, a damaged file is kept in the history, the protections of the newest generation
+    /// that can be read are kept, and a journal that continues the restored one is folded in.
     pub fn restore(
         &self,
         lease: &Lease,
         serial: u64,
         identity: &Identity,
     ) -> Result<Loaded, StoreError> {
-        lease.check()?;
+        lease.refresh()?;
         let mut target = self.read_generation(serial, identity)?;
         match self.load(Some(identity)) {
             Ok(_) => {
@@ -36,7 +41,7 @@ impl Store {
             Err(StoreError::File(
                 FileError::Empty { .. } | FileError::Damaged { .. } | FileError::Foreign { .. },
             )) => self.replace_damaged(lease, serial, target, identity),
-            Err(StoreError::Unsound { .. }) => {
+            Err(StoreError::Unsound { .. } | StoreError::Missing { .. }) => {
                 self.replace_damaged(lease, serial, target, identity)
             }
             Err(error) => Err(error),
@@ -59,15 +64,28 @@ impl Store {
         match self.load(Some(identity)) {
             // The journal of an interrupted run continues it, or there is none.
             Ok(_) => target = self.establish(lease, identity)?,
-            Err(StoreError::Fold { .. }) => self.put_journal_away(None)?,
+            Err(StoreError::Fold { .. }) => {
+                let _guard = lease.guard()?;
+                self.put_journal_away(None)?;
+            }
             Err(error) => return Err(error),
         }
+        let protected = self.newest_protections(identity)?;
         // Serials only grow, so that a plan made at a lost one is not taken for a plan at this.
         let newest = self.generations()?.last().map_or(serial, |newest| newest.serial);
-        let state = target.state.clone();
+        let mut state = target.state.clone();
+        state.protected.extend(protected);
         target.state.serial = target.state.serial.max(newest);
         self.write_edit(lease, &mut target, state, "state restore", Some(serial))?;
         Ok(target)
+    }
+
+    /// What the newest generation that can be read protects.
+    fn newest_protections(&self, identity: &Identity) -> Result<BTreeSet<Addr>, StoreError> {
+        let generations = self.generations()?;
+        let read = |serial| self.read_generation(serial, identity).ok();
+        let newest = generations.iter().rev().find_map(|generation| read(generation.serial));
+        Ok(newest.map(|loaded| loaded.state.protected).unwrap_or_default())
     }
 
     fn read_generation(&self, serial: u64, identity: &Identity) -> Result<Loaded, StoreError> {
@@ -116,15 +134,29 @@ impl Store {
 /// Keeps of the current state what going back must not lose.
 fn carry_over(target: &mut State, current: &State) {
     target.protected.extend(current.protected.iter().cloned());
-    let last = |addr| current.next_generation(addr) - 1;
+    let known: BTreeSet<Token> =
+        target.resources.values().flat_map(objects).map(|object| object.token.clone()).collect();
     for (addr, resource) in &current.resources {
-        // One less than the living object: the next create then has its token and finds it.
-        let living = resource.current.as_ref().map(|object| object.generation - 1);
-        let counter = living.unwrap_or(last(addr));
+        let is_new = |object: &&Object| !known.contains(&object.token);
+        let unknown: Vec<Object> = objects(resource).filter(is_new).cloned().collect();
         match target.resources.get_mut(addr) {
-            Some(kept) => kept.generation = kept.generation.max(counter),
+            Some(kept) => {
+                kept.generation = kept.generation.max(resource.generation);
+                let made_as = (kept.ty != resource.ty).then(|| resource.ty.clone());
+                kept.deposed.extend(unknown.into_iter().map(|object| Object {
+                    ty: object.ty.clone().or_else(|| made_as.clone()),
+                    ..object
+                }));
+            }
+            None if unknown.is_empty() => {
+                target.retired.insert(addr.clone(), resource.generation);
+            }
             None => {
-                target.retired.insert(addr.clone(), counter);
+                let is_current = resource.current.as_ref().is_some_and(|it| is_new(&it));
+                let mut kept = resource.clone();
+                kept.current = kept.current.filter(|_| is_current);
+                kept.deposed.retain(|object| !known.contains(&object.token));
+                target.put(addr.clone(), kept);
             }
         }
     }
@@ -137,4 +169,9 @@ fn carry_over(target: &mut State, current: &State) {
             }
         }
     }
+    target.prune_dependencies();
+}
+
+fn objects(resource: &Resource) -> impl Iterator<Item = &Object> {
+    resource.current.iter().chain(&resource.deposed)
 }

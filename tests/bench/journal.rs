@@ -92,6 +92,7 @@ fn node(state: &State, number: u32, secrets: bool) -> (Addr, Resource) {
         token,
         status: Status::Ready,
         accepted: None,
+        ty: None,
         price_paid: None,
     };
     let resource = Resource {

@@ -77,6 +77,8 @@ impl<'a> ResourceOut<'a> {
 struct ObjectOut<'a> {
     token: &'a str,
     generation: u64,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    ty: Option<&'a str>,
     status: StatusWire,
     remote_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +94,7 @@ impl<'a> ObjectOut<'a> {
         ObjectOut {
             token: object.token.as_str(),
             generation: object.generation,
+            ty: object.ty.as_deref(),
             status: object.status.into(),
             remote_id: &object.observed.remote_id,
             accepted: object.accepted.as_ref().map(|accepted| AcceptedOut {
@@ -181,6 +184,8 @@ enum OnDestroyIn {
 struct ObjectIn {
     token: String,
     generation: u64,
+    #[serde(rename = "type")]
+    ty: Option<String>,
     status: StatusWire,
     remote_id: String,
     accepted: Option<AcceptedIn>,
@@ -238,6 +243,7 @@ impl ObjectIn {
         Ok(Object {
             token: Token::from_text(&self.token),
             generation: self.generation,
+            ty: self.ty,
             args: open_map(self.args, access, lineage, place)?,
             observed: Observed {
                 remote_id: self.remote_id,

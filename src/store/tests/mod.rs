@@ -65,6 +65,7 @@ pub(super) fn resource(state: &State, addr: &Addr, status: Status) -> Resource {
             observed,
             status,
             accepted: None,
+            ty: None,
             price_paid: None,
         }),
         deposed: Vec::new(),
@@ -229,8 +230,8 @@ async fn a_restore_is_an_operation_and_loses_neither_protection_nor_counters() {
     let restored = store.restore(&lease, 1, &identity()).expect("kept");
     assert_eq!(restored.state.serial, 4);
     assert!(restored.state.protected.contains(&addr("a")));
-    assert!(!restored.state.resources.contains_key(&addr("b")));
-    assert_eq!(restored.state.next_generation(&addr("b")), 1, "its token finds the object");
+    assert!(restored.state.resources.contains_key(&addr("b")), "its object is not lost");
+    assert_eq!(restored.state.next_generation(&addr("b")), 2);
     assert_eq!(load(&store).expect("sound").state, restored.state);
     let last = store.read_history().expect("read").operations.pop().expect("there are four");
     assert_eq!((last.command.as_str(), last.restored_from), ("state restore", Some(1)));
