@@ -13,6 +13,7 @@ use crate::report::progress::{Bars, Consumer, JsonLines, Lines};
 use crate::{apply, report};
 use clap::{Args, ValueEnum};
 use dsenv_sdk::{Addr, Value};
+use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,9 @@ use tokio::sync::watch;
 #[derive(Args)]
 pub(super) struct Typed {
     /// A plan that `dsenv plan -o` kept; without it, a plan is made and shown first.
-    #[arg(value_name = "PLANFILE")]
+    ///
+    /// What it is about was decided when it was made.
+    #[arg(value_name = "PLANFILE", conflicts_with_all = ["target", "exclude", "replace", "delete_data", "refresh", "locked"])]
     plan: Option<PathBuf>,
     #[command(flatten)]
     scope: Scope,
@@ -133,7 +136,7 @@ pub(super) async fn drive(
         if !setting.general.json {
             terminal::out(&report::plan(&planned.plan, &setting.style(full)));
         }
-        yes || terminal::ask("Apply this?")
+        if yes { futures::future::ready(true).boxed() } else { ask("Apply this?").boxed() }
     };
     let talk = Talk { approve: &mut approve, events: &mut events, watch, interrupt };
     let ended = work(talk).await;
@@ -150,7 +153,12 @@ fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
     progress.lock().expect("no consumer panics while it writes")
 }
 
-/// Ctrl-C or SIGTERM once drains; twice returns at once.
+/// Asks on a thread of its own: while somebody thinks, the lock is renewed and Ctrl-C is heard.
+async fn ask(question: &'static str) -> bool {
+    tokio::task::spawn_blocking(|| terminal::ask(question)).await.unwrap_or(false)
+}
+
+/// Ctrl-C or SIGTERM once drains; twice returns at once; a third time ends the process.
 ///
 /// The handlers are in place when this returns, not when the task first runs: until then the signal
 /// would end the program in the middle of a step.
@@ -165,7 +173,8 @@ fn listen_to_signals(wish: watch::Sender<Interrupt>) -> Option<tokio::task::Join
                 return;
             }
         }
-        futures::future::pending::<()>().await;
+        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+        terminal::end(Exit::Interrupted);
     }))
 }
 
@@ -267,7 +276,7 @@ fn tell(setting: &Setting, outcome: &apply::Outcome, elapsed_ms: u64) -> report:
 }
 
 fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Problem> {
-    let (outcome, finished, state, left) = match ended {
+    let (outcome, finished, state, left, trouble) = match ended {
         Ended::Nothing(planned) => {
             if setting.general.json {
                 let world = &setting.site.world;
@@ -284,20 +293,31 @@ fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Pr
             setting.say("Nothing was done.\n");
             return Ok(Exit::Failed);
         }
-        Ended::Ran { outcome, finished, state, left } => (outcome, finished, state, left),
+        Ended::Interrupted => {
+            setting.say("\nInterrupted; nothing was begun.\n");
+            return Ok(Exit::Interrupted);
+        }
+        Ended::Ran { outcome, finished, state, left, trouble } => {
+            (outcome, finished, state, left, trouble)
+        }
     };
     if !setting.general.json {
         let told = tell(setting, &outcome, elapsed_ms);
         terminal::out(&report::outcome::text(&told, &setting.source(), &setting.style(false)));
-        if outcome.is_complete() && !state.outputs.is_empty() {
+        if outcome.is_complete() && trouble.is_none() && !state.outputs.is_empty() {
             terminal::out(&format!("\n{}", outputs::text(&state.outputs, Secrets::Hidden)));
             if state.outputs.values().any(Value::holds_secret) {
                 setting.say("`dsenv output --show-secrets` prints what is secret.\n");
             }
         }
     }
-    for warning in finished.warnings.iter().chain(&finished.problems) {
+    for warning in finished.iter().flat_map(|it| it.warnings.iter().chain(&it.problems)) {
         terminal::err(&format!("warning: {warning}\n"));
+    }
+    if let Some(problem) = trouble {
+        // The summary was the answer; this is what it does not say.
+        setting.say_findings(&problem.into_findings());
+        return Ok(if outcome.applied.is_empty() { Exit::Failed } else { Exit::Partly });
     }
     if !left.is_empty() {
         let names: Vec<_> =

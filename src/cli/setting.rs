@@ -98,7 +98,11 @@ impl Setting {
     /// Runs what waits, on one thread: the engine is a loop, and the work is elsewhere.
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("the system gives a process an event queue").block_on(future)
+        let runtime = runtime.expect("the system gives a process an event queue");
+        let result = runtime.block_on(future);
+        // A thread that still waits for an answer at the terminal is not waited for.
+        runtime.shutdown_background();
+        result
     }
 
     /// Compiles, and shows remarks on the way; refuses with every finding. What a provider puts
@@ -218,7 +222,7 @@ pub(super) fn address(typed: &str) -> Result<Addr, Problem> {
 /// Reads `90s` or `5m` in milliseconds.
 pub(super) fn duration_ms(typed: &str) -> Result<u64, String> {
     dsenv_sdk::schema::parse_duration_s(typed)
-        .map(|seconds| seconds * 1_000)
+        .map(|seconds| seconds.saturating_mul(1_000))
         .ok_or_else(|| "expected a time such as `30s` or `5m`".to_owned())
 }
 

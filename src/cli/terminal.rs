@@ -43,6 +43,12 @@ pub(super) fn ask(question: &str) -> bool {
     io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
 
+/// Ends the process at once, whatever it is at.
+pub(super) fn end(exit: Exit) -> ! {
+    #[allow(clippy::disallowed_methods)] // Somebody asked three times.
+    std::process::exit(i32::from(exit.code()))
+}
+
 /// Prints what the argument parser has to say.
 pub(super) fn usage(error: &clap::Error) -> Exit {
     if error.use_stderr() {

@@ -9,9 +9,9 @@ use super::{Problem, Site};
 use crate::apply::{self, OnError, Recovered};
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{self, Mode, Wishes};
-use crate::guard::{self, Allowed};
+use crate::guard;
 use crate::lower::Native;
-use crate::plan::{self, BoundTo, Plan};
+use crate::plan::{self, Allowed, BoundTo, Plan};
 use crate::refresh::{self, Refreshed};
 use crate::retry;
 use crate::state::{Binding, State};
@@ -217,8 +217,9 @@ pub(super) fn plan_for(
             Mode::Destroy | Mode::RefreshOnly => Default::default(),
         },
         not_locked: if unlocked { not_locked.collect() } else { Vec::new() },
+        allowed: options.allowed.clone(),
     };
-    let verdicts = guard::judge(&plan, state, &**provider, &options.allowed);
+    let verdicts = guard::judge(&plan, state, &**provider);
     Ok(Planned { plan, verdicts, recovered })
 }
 

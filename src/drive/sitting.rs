@@ -15,26 +15,30 @@ use crate::event::{Event, Summary};
 use crate::guard::{self};
 use crate::journal::{self, Phase, Record};
 use crate::lock::{self, Lock};
-use crate::plan::Plan;
+use crate::plan::wire::digest;
+use crate::plan::{Plan, Verb};
 use crate::registry::Registry;
 use crate::retry;
 use crate::state::lease::Lease;
 use crate::state::{self, Binding, State};
-use crate::store::{Finished, Loaded, Start, Store};
+use crate::store::{Finished, Loaded, Start, Store, StoreError};
 use crate::vault::Identity;
 use crate::world::World;
-use dsenv_sdk::provider::{Connection, OpError, Owned};
+use dsenv_sdk::provider::{Connection, OpError, Owned, Token};
 use dsenv_sdk::value::Map;
 use dsenv_sdk::{Addr, Provider, Term};
-use futures::future::{Either, select};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, select};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::watch;
 /// How the driver of an apply is talked to.
 pub struct Talk<'a> {
-    /// Shown the plan before anything is done; `false` ends it.
-    pub approve: &'a mut (dyn FnMut(&Planned) -> bool + Send),
+    /// Shown the plan before anything is done; what it returns may take as long as people take, and
+    /// must not block. `false` ends it.
+    pub approve: &'a mut (dyn FnMut(&Planned) -> BoxFuture<'static, bool> + Send),
     /// Told what happens.
     pub events: &'a mut (dyn FnMut(Event) + Send),
     /// Told what providers say in the middle of a call.
@@ -49,16 +53,21 @@ pub enum Ended {
     Nothing(Planned),
     /// The driver did not want it.
     Declined,
+    /// Somebody asked to stop before anything was begun; nothing was done.
+    Interrupted,
     /// It ran.
     Ran {
         /// What was done.
         outcome: Outcome,
-        /// What was written.
-        finished: Finished,
+        /// What was written; `None` when it could not be, and `trouble` says why.
+        finished: Option<Finished>,
         /// The state afterwards.
         state: Box<State>,
-        /// What is left after a destroy, by the provider's own listing.
+        /// What is left after a destroy, by the provider's own listing. What the plan itself left
+        /// alone is not among it.
         left: Vec<Owned>,
+        /// What went wrong beside the steps: the journal, the state, the proof.
+        trouble: Option<Problem>,
     },
 }
 impl Site {
@@ -74,9 +83,29 @@ impl Site {
             // Before the lock is taken, so that nothing at all is changed.
             refuse_unpinned(&compiled, &self.lock(&compiled.front.resolved.blueprint)?)?;
         }
-        let mut sitting = self.sit(&compiled.front, command, options, talk.events).await?;
+        let interrupt = talk.interrupt.clone();
+        let prepared = self.prepare(compiled, options, command, talk.events, &talk.watch);
+        let Some(prepared) = unless_interrupted(&interrupt, prepared).await else {
+            return Ok(Ended::Interrupted);
+        };
+        let (mut sitting, planned) = prepared?;
+        // The lock is given back when the sitting ends. Failing to is no failure of the apply: the
+        // next holder sees that this process is gone.
+        self.obey(&mut sitting, planned, options, command, talk).await
+    }
+
+    /// Everything up to the question: takes the lock, recovers, pins, looks and plans.
+    async fn prepare(
+        &self,
+        compiled: Compiled,
+        options: &Options,
+        command: &str,
+        events: &mut (dyn FnMut(Event) + Send),
+        watch: &Watch,
+    ) -> Result<(Sitting, Planned), Problem> {
+        let sitting = self.sit(&compiled.front, command, options, events).await?;
         let lease = sitting.lease.clone();
-        let pinned = self.pin(compiled, &sitting, options, talk.events, &talk.watch);
+        let pinned = self.pin(compiled, &sitting, options, events, watch);
         let compiled = beside(&lease, pinned).await?;
         let provider = compiled.front.provider.clone();
         let (state, connection) = (&sitting.loaded.state, &*sitting.connection);
@@ -88,9 +117,7 @@ impl Site {
         let planned = plan_for(&compiled, state, &refreshed, binding, options, recovered)?;
         // The plan holds all that is needed; the tree of the blueprint is the larger part of memory.
         drop((compiled, refreshed));
-        // The lock is given back when the sitting ends. Failing to is no failure of the apply: the
-        // next holder sees that this process is gone.
-        self.obey(&mut sitting, planned, options, command, talk).await
+        Ok((sitting, planned))
     }
 
     /// Obeys a plan that was made before, if nothing has changed since.
@@ -105,7 +132,13 @@ impl Site {
         let identity = Identity::find(&*self.world)?;
         // Before the lock is taken, so that a stale plan changes nothing at all.
         refuse_stale(&plan, front, &store.load(identity.as_ref())?.state)?;
-        let mut sitting = self.sit(front, "apply", options, talk.events).await?;
+        let command = if plan.mode == Mode::Destroy { "destroy" } else { "apply" };
+        let interrupt = talk.interrupt.clone();
+        let sat = self.sit(front, command, options, talk.events);
+        let Some(sat) = unless_interrupted(&interrupt, sat).await else {
+            return Ok(Ended::Interrupted);
+        };
+        let mut sitting = sat?;
         // Somebody may have been quicker; only the lineage may be new, when there was no state.
         let serial = sitting.loaded.state.serial;
         if serial != plan.bound.serial {
@@ -115,10 +148,9 @@ impl Site {
             let message = "the plan was made for another account or region than the credentials'";
             return Err(Problem::refused(Diagnostic::error(Code::E0813, message)));
         }
-        let verdicts =
-            guard::judge(&plan, &sitting.loaded.state, &*front.provider, &options.allowed);
+        let verdicts = guard::judge(&plan, &sitting.loaded.state, &*front.provider);
         let planned = Planned { plan, verdicts, recovered: sitting.recovered.clone() };
-        self.obey(&mut sitting, planned, options, "apply", talk).await
+        self.obey(&mut sitting, planned, options, command, talk).await
     }
 
     /// Takes the lock, writes what an interrupted run left, connects and verifies the account.
@@ -194,36 +226,30 @@ impl Site {
         planned: Planned,
         options: &Options,
         command: &str,
-        talk: Talk<'_>,
+        mut talk: Talk<'_>,
     ) -> Result<Ended, Problem> {
         let nothing = planned.plan.is_empty()
             && sitting.known == sitting.loaded.state
             && known_outputs(&planned.plan) == sitting.known.outputs;
-        if nothing && options.wishes.mode != Mode::Destroy {
+        let plan = &planned.plan;
+        if nothing && plan.mode != Mode::Destroy {
             return Ok(Ended::Nothing(planned));
         }
         if planned.verdicts.has_errors() {
             return Err(Problem::Refused(planned.verdicts));
         }
-        refuse_unlocked(&planned.plan)?;
-        if planned.plan.has_changes() && !(talk.approve)(&planned) {
-            return Ok(Ended::Declined);
+        refuse_unlocked(plan)?;
+        if plan.has_changes()
+            && let Some(ended) = agree(sitting, &planned, &mut talk).await?
+        {
+            return Ok(ended);
         }
-        let plan = &planned.plan;
-        let start =
-            Start { command: command.to_owned(), plan: Some(plan.bound.blueprint_digest.clone()) };
-        let mut journal = sitting.store.begin(&sitting.lease, &sitting.loaded, start)?;
-        let before = std::mem::replace(&mut sitting.loaded.state, sitting.known.clone());
-        let mut state = before;
-        state.bound = Some(sitting.binding.clone());
-        record_recovery(&mut journal, &sitting.recovered, &state, &*self.world)?;
-        journal
-            .append(&[Record::Bound(sitting.binding.clone())])
-            .and_then(|()| journal.commit())
-            .map_err(crate::store::StoreError::from)?;
+        let start = Start { command: command.to_owned(), plan: Some(digest(plan)) };
+        let (mut journal, mut state) = self.open(sitting, start)?;
+        let kept = left_alone(plan, &state);
         let operation = journal.opening().operation.clone();
         (talk.events)(Event::ApplyStarted { operation, steps: plan.steps.len() });
-        let outcome = apply::execute(
+        let mut outcome = apply::execute(
             plan,
             &mut state,
             Execution {
@@ -232,7 +258,7 @@ impl Site {
                 world: &*self.world,
                 journal: &mut journal,
                 lease: &sitting.lease,
-                interrupt: talk.interrupt,
+                interrupt: talk.interrupt.clone(),
                 events: talk.events,
                 watch: talk.watch,
                 parallelism: options.parallelism,
@@ -240,13 +266,19 @@ impl Site {
             },
         )
         .await;
-        let finished = self.finish(sitting, journal, state.clone(), &outcome)?;
+        let (finished, mut trouble) = match self.finish(sitting, journal, &state, &outcome) {
+            Ok(finished) => (Some(finished), None),
+            Err(problem) => (None, Some(problem)),
+        };
         let mut left = Vec::new();
-        if options.wishes.mode == Mode::Destroy
-            && outcome.is_complete()
-            && state.resources.is_empty()
-        {
-            left = self.prove_empty(&*sitting.connection).await?;
+        let emptied = outcome.is_complete() && trouble.is_none() && state.resources.is_empty();
+        if plan.mode == Mode::Destroy && emptied {
+            let proof = beside(&sitting.lease, self.prove_empty(sitting, &kept));
+            match unless_interrupted(&talk.interrupt, proof).await {
+                Some(Ok(found)) => left = found,
+                Some(Err(problem)) => trouble = Some(problem),
+                None => outcome.interrupted = true,
+            }
         }
         let summary = Summary {
             applied: outcome.applied.len(),
@@ -255,7 +287,25 @@ impl Site {
             unknown: outcome.unknown.len(),
         };
         (talk.events)(Event::ApplyDone { summary });
-        Ok(Ended::Ran { outcome, finished, state: Box::new(state), left })
+        Ok(Ended::Ran { outcome, finished, state: Box::new(state), left, trouble })
+    }
+
+    /// Opens the journal, with what recovery found and whom the state is bound to. Returns it with the
+    /// state that the plan starts from.
+    fn open(
+        &self,
+        sitting: &mut Sitting,
+        start: Start,
+    ) -> Result<(journal::Journal, State), Problem> {
+        let mut journal = sitting.store.begin(&sitting.lease, &sitting.loaded, start)?;
+        let mut state = std::mem::replace(&mut sitting.loaded.state, sitting.known.clone());
+        state.bound = Some(sitting.binding.clone());
+        record_recovery(&mut journal, &sitting.recovered, &state, &*self.world)?;
+        journal
+            .append(&[Record::Bound(sitting.binding.clone())])
+            .and_then(|()| journal.commit())
+            .map_err(StoreError::from)?;
+        Ok((journal, state))
     }
 
     /// Writes the state whatever the outcome; where it cannot be written, beside it.
@@ -263,7 +313,7 @@ impl Site {
         &self,
         sitting: &Sitting,
         journal: journal::Journal,
-        state: State,
+        state: &State,
         outcome: &Outcome,
     ) -> Result<Finished, Problem> {
         let word = if outcome.is_complete() {
@@ -275,14 +325,18 @@ impl Site {
         } else {
             state::Outcome::Partly
         };
-        let Some(halted) = &outcome.halted else {
-            let store = &sitting.store;
-            return Ok(store.finish(&sitting.lease, journal, &sitting.loaded, state, word)?);
+        let mut diagnostic = match &outcome.halted {
+            Some(halted) => Diagnostic::error(super::journal_code(halted), super::chain(&**halted)),
+            None => {
+                let store = &sitting.store;
+                match store.finish(&sitting.lease, journal, &sitting.loaded, state.clone(), word) {
+                    Ok(finished) => return Ok(finished),
+                    Err(error) => first_of(error.into()),
+                }
+            }
         };
         let vault = sitting.loaded.vault()?;
-        let aside = sitting.store.write_aside(&state, &vault, &self.world.temp_dir());
-        let message = super::chain(&**halted);
-        let mut diagnostic = Diagnostic::error(super::journal_code(halted), message);
+        let aside = sitting.store.write_aside(state, &vault, &self.world.temp_dir());
         diagnostic = match aside {
             Ok(path) => diagnostic.help(format!(
                 "what is known now was written to `{}`; the journal beside the state holds what \
@@ -297,15 +351,24 @@ impl Site {
         Err(Problem::refused(diagnostic))
     }
 
-    /// Lists what the provider still has, and ends what it keeps for itself when that is nothing.
-    async fn prove_empty(&self, connection: &dyn Connection) -> Result<Vec<Owned>, Problem> {
+    /// Lists what the provider still has besides what was left alone on purpose, and ends what it
+    /// keeps for itself when that is nothing.
+    async fn prove_empty(
+        &self,
+        sitting: &Sitting,
+        kept: &BTreeSet<Token>,
+    ) -> Result<Vec<Owned>, Problem> {
         let failed = |doing: &str| {
             let doing = doing.to_owned();
             move |source| Problem::Provider { doing, source }
         };
+        let connection = &sitting.connection;
         let listed = retry::read(&*self.world, || connection.inventory()).await;
-        let left = listed.map_err(failed("listing what is left"))?;
+        let mut left = listed.map_err(failed("listing what is left"))?;
+        left.retain(|owned| !kept.contains(&owned.token));
         if left.is_empty() {
+            // Nobody else may have begun something here meanwhile.
+            sitting.lease.check().map_err(StoreError::from)?;
             let closed = connection.close_environment().await;
             closed.map_err(failed("ending what the provider keeps for itself"))?;
         }
@@ -342,8 +405,51 @@ pub(super) async fn beside<T>(
 ) -> Result<T, Problem> {
     match select(pin!(work), pin!(lease.keep())).await {
         Either::Left((done, _)) => done,
-        Either::Right((lost, _)) => Err(crate::store::StoreError::from(lost).into()),
+        Either::Right((lost, _)) => Err(StoreError::from(lost).into()),
     }
+}
+/// Asks whether to go on; how it ended when not. The lock is kept while somebody thinks.
+async fn agree(
+    sitting: &Sitting,
+    planned: &Planned,
+    talk: &mut Talk<'_>,
+) -> Result<Option<Ended>, Problem> {
+    let answer = (talk.approve)(planned);
+    let asked = beside(&sitting.lease, answer.map(Ok));
+    Ok(match unless_interrupted(&talk.interrupt, asked).await {
+        None => Some(Ended::Interrupted),
+        Some(answer) => (!answer?).then_some(Ended::Declined),
+    })
+}
+/// Does something that may be given up without a trace until somebody asks to stop; `None` then.
+async fn unless_interrupted<T>(
+    interrupt: &watch::Receiver<Interrupt>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut interrupt = interrupt.clone();
+    let asked = async move {
+        // A sender that is gone will never ask.
+        if interrupt.wait_for(|wish| *wish != Interrupt::None).await.is_err() {
+            futures::future::pending::<()>().await;
+        }
+    };
+    match select(pin!(work), pin!(asked)).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(((), _)) => None,
+    }
+}
+/// The objects that the plan takes out of the state and leaves alone.
+fn left_alone(plan: &Plan, state: &State) -> BTreeSet<Token> {
+    let forgotten = plan.steps.iter().filter(|step| matches!(step.verb, Verb::Forget));
+    let resources = forgotten.filter_map(|step| state.resources.get(&step.addr));
+    resources
+        .filter_map(|resource| resource.current.as_ref())
+        .map(|object| object.token.clone())
+        .collect()
+}
+/// A problem as one diagnostic, for more help to be added.
+fn first_of(problem: Problem) -> Diagnostic {
+    problem.into_findings().into_iter().next().expect("a problem has a finding")
 }
 /// The outputs that are known without a step: what the state would hold after an empty plan.
 pub(super) fn known_outputs(plan: &Plan) -> Map {
@@ -442,7 +548,7 @@ pub(super) fn record_recovery(
             failure: None,
             at: world.now(),
         });
-        journal.append(&[record]).map_err(crate::store::StoreError::from)?;
+        journal.append(&[record]).map_err(StoreError::from)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Plans made by hand, for the tests of what is shown and saved of them.
 
-use super::{BoundTo, NodeFacts, Plan, Step, Verb};
+use super::{Allowed, BoundTo, NodeFacts, Plan, Step, Verb};
 use crate::diff::{Action, Change, Drift, Mode, Reason};
 use crate::resolve::Scope;
 use crate::state::Binding;
@@ -162,6 +162,7 @@ pub(crate) fn plan(changes: Vec<Change>) -> Plan {
             serial: 3,
         },
         mode: Mode::Apply,
+        allowed: Allowed::default(),
         changes,
         steps,
         nodes,

@@ -76,6 +76,17 @@ pub struct Plan {
     pub protect: BTreeSet<Addr>,
     /// Names of pins that the lock lacks. Such a plan is shown and not applied.
     pub not_locked: Vec<String>,
+    /// What the user allowed when it was made: that holds when it is applied later.
+    pub allowed: Allowed,
+}
+
+/// What the user allowed on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Resources that may be replaced although they hold data: `--replace`.
+    pub replace: Vec<Addr>,
+    /// Resources whose data may be deleted: `--delete-data`.
+    pub delete_data: Vec<Addr>,
 }
 
 /// What the state keeps of a node besides its objects.

@@ -167,7 +167,7 @@ fn measure(what: &str, folder: &Path) {
         _ => {
             let (_ask, interrupt) = tokio::sync::watch::channel(Interrupt::None);
             let talk = Talk {
-                approve: &mut |_| true,
+                approve: &mut |_| Box::pin(std::future::ready(true)),
                 events: &mut |_| {},
                 watch: Arc::new(|_, _| {}),
                 interrupt,

@@ -206,12 +206,12 @@ impl Lab {
         let command = if self.options.wishes.mode == Mode::Destroy { "destroy" } else { "apply" };
         let approves = self.approves;
         let talk = Talk {
-            approve: &mut |_| approves,
+            approve: &mut |_| Box::pin(std::future::ready(approves)),
             events: &mut |event| self.events.push(event),
             watch: Arc::new(|_, _| {}),
             interrupt: self.interrupt.subscribe(),
         };
-        site.apply(compiled, &self.options, command, talk).await
+        told(site.apply(compiled, &self.options, command, talk).await)
     }
 
     /// Obeys a plan that was made before, for what is written.
@@ -220,12 +220,12 @@ impl Lab {
         let site = self.site();
         let (compiled, _) = site.compile(&self.request())?;
         let talk = Talk {
-            approve: &mut |_| true,
+            approve: &mut |_| Box::pin(std::future::ready(true)),
             events: &mut |event| self.events.push(event),
             watch: Arc::new(|_, _| {}),
             interrupt: self.interrupt.subscribe(),
         };
-        self.runtime.block_on(site.apply_saved(&compiled.front, plan, &self.options, talk))
+        told(self.runtime.block_on(site.apply_saved(&compiled.front, plan, &self.options, talk)))
     }
 
     /// Applies this blueprint; whatever ended it, its outcome. A refusal panics.
@@ -441,6 +441,14 @@ impl Lab {
     }
 }
 
+/// What went wrong beside the steps is what a test of a refusal looks for.
+fn told(ended: Result<Ended, Problem>) -> Result<Ended, Problem> {
+    match ended {
+        Ok(Ended::Ran { trouble: Some(problem), .. }) => Err(problem),
+        ended => ended,
+    }
+}
+
 fn new_identity() -> String {
     let key = age::x25519::Identity::generate().to_string();
     age::secrecy::ExposeSecret::expose_secret(&key).to_owned()
@@ -463,11 +471,13 @@ pub(crate) fn blueprint(text: &str) -> String {
 pub(crate) fn outcome(ended: Result<Ended, Problem>) -> Outcome {
     match ended {
         Ok(Ended::Ran { outcome, finished, .. }) => {
+            let finished = finished.expect("it was written");
             assert_eq!((finished.problems, finished.warnings), (Vec::new(), Vec::new()));
             outcome
         }
         Ok(Ended::Nothing(_)) => Outcome::default(),
         Ok(Ended::Declined) => panic!("the lab approves"),
+        Ok(Ended::Interrupted) => panic!("it was interrupted before anything was begun"),
         Err(problem) => panic!("it is refused: {}", words(problem)),
     }
 }
@@ -492,6 +502,7 @@ pub(crate) fn ended_words(ended: &Ended) -> String {
     match ended {
         Ended::Nothing(_) => "nothing".to_owned(),
         Ended::Declined => "declined".to_owned(),
+        Ended::Interrupted => "interrupted".to_owned(),
         Ended::Ran { outcome, .. } => format!("{outcome:#?}"),
     }
 }

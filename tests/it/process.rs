@@ -42,11 +42,18 @@ fn as_dsenv() {
     let options = Options { lock_timeout_ms: wait.unwrap_or(0), ..Options::default() };
     let (compiled, _) = site.compile(&Request::default()).unwrap_or_else(|_| panic!("it compiles"));
     let (_ask, interrupt) = tokio::sync::watch::channel(Interrupt::None);
-    let talk =
-        Talk { approve: &mut |_| true, events: &mut |_| {}, watch: Arc::new(|_, _| {}), interrupt };
+    let talk = Talk {
+        approve: &mut |_| Box::pin(std::future::ready(true)),
+        events: &mut |_| {},
+        watch: Arc::new(|_, _| {}),
+        interrupt,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.expect("a runtime").block_on(site.apply(compiled, &options, "apply", talk));
     match ended {
+        Ok(Ended::Ran { trouble: Some(problem), .. }) => {
+            panic!("refused: {:?}", problem.into_findings())
+        }
         Ok(Ended::Ran { outcome, .. }) => assert!(outcome.is_complete(), "{outcome:?}"),
         Ok(_) => {}
         Err(problem) => panic!("refused: {:?}", problem.into_findings()),

@@ -4,6 +4,7 @@ use crate::lab::{Lab, Stop, addr, codes, lines_of, outcome};
 use dsenv::apply::{Interrupt, Outcome};
 use dsenv::diag::Code;
 use dsenv::diff::{Mode, Wishes};
+use dsenv::drive::Ended;
 use dsenv::event::Event;
 use dsenv::state::Status;
 use dsenv_fake::{CallMatch, Values, Verb, What, When};
@@ -118,10 +119,10 @@ fn an_interrupt_before_the_first_step_begins_nothing() {
     let mut lab = Lab::new();
     lab.write(DIAMOND);
     lab.interrupt.send_replace(Interrupt::Drain);
-    let outcome = outcome_of(&mut lab);
-    assert!(outcome.interrupted && outcome.applied.is_empty());
-    assert_eq!(outcome.skipped.len(), 4);
+    let ended = lab.run().expect("it is no refusal");
+    assert!(matches!(ended, Ended::Interrupted));
     assert_eq!(lab.cloud.mutating_calls().len(), 0);
+    assert_eq!(lab.store().holder().expect("a lock"), None);
 }
 
 fn outcome_of(lab: &mut Lab) -> Outcome {

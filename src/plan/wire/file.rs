@@ -21,7 +21,7 @@
 use super::parts::{BoundWire, ChangeWire, ModeWire, NodeWire, StepWire, decode_map};
 use super::term::{self, BoxError, Object, Open, Seal};
 use crate::diff::{Action, Change, Reason};
-use crate::plan::{Plan, Verb};
+use crate::plan::{Allowed, Plan, Verb};
 use crate::resolve::Scope;
 use dsenv_sdk::schema::ReplaceOrder;
 use dsenv_sdk::value::wire;
@@ -178,6 +178,7 @@ fn write_body(text: &mut Vec<u8>, plan: &Plan, seal: Seal<'_>) {
     field(text, "env", &wire::encode_map(&plan.scope.env, seal));
     field(text, "protect", &plan.protect.iter().map(Addr::to_string).collect::<Vec<_>>());
     field(text, "not_locked", &plan.not_locked);
+    field(text, "allowed", &AllowedWire::new(&plan.allowed));
     field(text, "outputs", &term::encode_all(&plan.outputs, seal));
     let named = named_arguments(plan);
     let arguments = named.into_iter().map(|(addr, args)| (addr.to_string(), args));
@@ -315,6 +316,29 @@ impl UnchangedWire {
     }
 }
 
+/// What the user allowed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowedWire {
+    replace: Vec<String>,
+    delete_data: Vec<String>,
+}
+
+impl AllowedWire {
+    fn new(allowed: &Allowed) -> AllowedWire {
+        let texts = |addrs: &[Addr]| addrs.iter().map(Addr::to_string).collect();
+        let Allowed { replace, delete_data } = allowed;
+        AllowedWire { replace: texts(replace), delete_data: texts(delete_data) }
+    }
+
+    fn into_allowed(self) -> Result<Allowed, PlanFileError> {
+        let addrs = |texts: Vec<String>| {
+            texts.iter().map(|text| term::addr(text)).collect::<Result<Vec<Addr>, _>>()
+        };
+        Ok(Allowed { replace: addrs(self.replace)?, delete_data: addrs(self.delete_data)? })
+    }
+}
+
 // ---------------------------------------------------------------- reading
 
 #[derive(Deserialize)]
@@ -331,6 +355,7 @@ struct FileIn {
     env: Object,
     protect: Vec<String>,
     not_locked: Vec<String>,
+    allowed: AllowedWire,
     outputs: Object,
     arguments: BTreeMap<String, Object>,
     nodes: BTreeMap<String, NodeWire>,
@@ -375,6 +400,7 @@ impl FileIn {
             outputs: term::decode_all(self.outputs, open)?,
             protect: protect.collect::<Result<_, _>>()?,
             not_locked: self.not_locked,
+            allowed: self.allowed.into_allowed()?,
             steps,
         })
     }

@@ -53,6 +53,7 @@ fn rich() -> Plan {
         same("net", "network"),
         change("old", "bucket", Action::Delete, Reason::BlockGone, r#"{"a": 1}"#, ""),
     ]);
+    plan.allowed.replace = vec![addr("db")];
     plan.scope.inputs = map(r#"{"token": "secret:hunter2", "n": 1.5}"#);
     plan.outputs = terms(r#"{"host": "ref:db.host"}"#);
     std::sync::Arc::make_mut(&mut plan.arguments)
@@ -180,13 +181,14 @@ fn the_file_format_is_a_contract() {
         {
           "format": "dsenv-plan-file/1",
           "dsenv": "0.1.0",
-          "blake3": "7fa0274723b26ce423c168ce7fe4b9248098cc729383c51a14d05cc994c27d20",
+          "blake3": "ad250e26fdc388250d47fd712ab0f86ef79764722207e8df67059a88eb452476",
           "mode": "apply",
           "bound": {"blueprint":"workbench","blueprint_digest":"b3:1234","environment":"dev","binding":{"provider":"local","account":"ada","region":"build7"},"lineage":"l-1","serial":3},
           "inputs": {},
           "env": {},
           "protect": [],
           "not_locked": [],
+          "allowed": {"replace":[],"delete_data":[]},
           "outputs": {},
           "arguments": {
           },
