@@ -91,6 +91,8 @@ pub struct Blueprint {
     pub outputs: BTreeMap<String, (Span, Node)>,
     /// What is forgotten or deleted when its block is gone.
     pub removed: Vec<Removed>,
+    /// The digest of what the file says: layout, comments and the order of keys are not in it.
+    pub digest: String,
 }
 
 const TOP_LEVEL: &[&str] = &[
@@ -135,12 +137,19 @@ pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
         policies: read_policies(map, &mut findings),
         outputs: read_nodes(map, "outputs", &mut findings),
         removed: read_removed(map, &mut findings),
+        digest: digest(&node),
     };
     if blueprint.environments.is_empty() {
         let only = Environment::embedded_default();
         blueprint.environments.insert(only.name.text.clone(), only);
     }
     (Some(blueprint), findings)
+}
+
+fn digest(node: &Node) -> String {
+    let mut hash = blake3::Hasher::new_derive_key("dsenv 2026-11 blueprint digest");
+    node.hash(&mut hash);
+    hash.finalize().to_hex().to_string()
 }
 
 fn refuse_unknown_blocks(map: &Map, findings: &mut Findings) {

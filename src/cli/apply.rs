@@ -86,10 +86,11 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
                 );
                 return Err(Problem::refused(Diagnostic::error(Code::E0806, message)));
             }
-            let (compiled, _) = setting.site.compile(&request)?;
+            // The plan holds all else, its inputs included.
+            let front = setting.site.front(&request)?;
             refuse_to_guess(setting, &typed.manner)?;
             drive(setting, &typed.manner, async |talk| {
-                setting.site.apply_saved(&compiled.front, plan, &options, talk).await
+                setting.site.apply_saved(&front, plan, &options, talk).await
             })
             .await
         }

@@ -5,7 +5,8 @@ use super::apply::{Manner, drive, refuse_to_guess};
 use super::plan::{Look, Scope};
 use super::setting::{Setting, addresses};
 use crate::diff::Mode;
-use crate::drive::Problem;
+use crate::drive::{Compiled, Problem};
+use crate::lower::Native;
 use clap::Args;
 
 #[derive(Args)]
@@ -35,7 +36,15 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     let mut options = scope.options(Mode::Destroy)?;
     options.wishes.exclude = addresses(&typed.keep)?;
     typed.manner.take_into(&mut options);
-    let (compiled, _) = setting.site.compile(&setting.request)?;
+    let compiled = match setting.site.compile(&setting.request) {
+        Ok((compiled, _)) => compiled,
+        // What is wrong in the blueprint must not keep alive what costs money.
+        Err(_) => {
+            let front = setting.front()?;
+            setting.say("The blueprint has mistakes (`dsenv check`); the state alone says what is deleted.\n");
+            Compiled { front, native: Native::default() }
+        }
+    };
     refuse_to_guess(setting, &typed.manner)?;
     drive(setting, &typed.manner, async |talk| {
         setting.site.apply(compiled, &options, "destroy", talk).await

@@ -125,9 +125,9 @@ impl Setting {
         Ok(compiled)
     }
 
-    /// Compiles without remarks: for commands that only need to know the environment.
+    /// Reads which environment it is: for commands that look at what there is.
     pub(super) fn front(&self) -> Result<Front, Problem> {
-        self.site.compile(&self.request).map(|(compiled, _)| compiled.front)
+        self.site.front(&self.request)
     }
 
     /// Prints a problem and returns how the command ends.

@@ -29,7 +29,7 @@ pub struct Front {
     pub order: Vec<Addr>,
     /// The provider's pure half.
     pub provider: Arc<dyn Provider>,
-    /// The digest of the text and the inputs: two plans of one digest ask for the same.
+    /// The digest of what the blueprint says. Inputs are not in it: a plan keeps its own.
     pub digest: String,
 }
 
@@ -61,8 +61,21 @@ pub fn front(source: &Source, request: &Request, registry: &Registry) -> (Option
     if findings.has_errors() {
         return (None, findings);
     }
-    let digest = digest(source, request);
+    let digest = blueprint.digest;
     (Some(Front { resolved, order, provider, digest }), findings)
+}
+
+/// Reads which environment it is and no more: for commands that look at what there is, or take it
+/// away. Mistakes elsewhere in the blueprint do not stand in their way, and no input is asked for.
+pub fn bare(source: &Source, request: &Request, registry: &Registry) -> (Option<Front>, Findings) {
+    let (blueprint, findings) = blueprint::parse(source);
+    let Some(blueprint) = blueprint else { return (None, findings) };
+    let (resolved, mut findings) = resolve::bare(&blueprint, request.environment.as_deref());
+    let Some(resolved) = resolved else { return (None, findings) };
+    let provider = find_provider(&blueprint, &resolved, registry, &mut findings);
+    let digest = blueprint.digest;
+    let front = provider.map(|provider| Front { resolved, order: Vec::new(), provider, digest });
+    (front, findings)
 }
 
 /// Lowers with what the lock pins.
@@ -109,14 +122,4 @@ fn find_provider(
         findings.push(unknown.did_you_mean(suggest(&resolved.provider, names)));
     }
     found
-}
-
-/// The text and what was typed for its inputs. Secret inputs enter the hash, never the result.
-fn digest(source: &Source, request: &Request) -> String {
-    let mut hash = blake3::Hasher::new_derive_key("dsenv 2026-11 blueprint digest");
-    hash.update(source.text().as_bytes());
-    for input in &request.inputs {
-        hash.update(format!("\0{}\0{}", input.name, input.typed).as_bytes());
-    }
-    hash.finalize().to_hex().to_string()
 }

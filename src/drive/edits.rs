@@ -70,6 +70,9 @@ impl Site {
         if sitting.loaded.state.resources.contains_key(addr) {
             return Err(refuse(format!("the state has `{addr}` already")));
         }
+        if let Some(other) = owner_of(&sitting.loaded.state, node.ty.name, remote_id) {
+            return Err(refuse(format!("`{remote_id}` is `{other}` in the state already")));
+        }
         let connection = sitting.connection.clone();
         let failed = |doing: &str| {
             let doing = format!("{doing} `{remote_id}`");
@@ -121,4 +124,13 @@ impl Site {
         sitting.lease.release().map_err(crate::store::StoreError::from)?;
         Ok(())
     }
+}
+
+/// The node that has this object, now or from before a replacement.
+fn owner_of(state: &State, ty: &str, remote_id: &str) -> Option<Addr> {
+    let has = |(_, resource): &(&Addr, &Resource)| {
+        let mut objects = resource.current.iter().chain(&resource.deposed);
+        resource.ty == ty && objects.any(|object| object.observed.remote_id == remote_id)
+    };
+    state.resources.iter().find(has).map(|(addr, _)| addr.clone())
 }

@@ -14,7 +14,7 @@ mod problem;
 mod site;
 mod sitting;
 
-pub use compile::{Compiled, Front, Request, back, compile, front};
+pub use compile::{Compiled, Front, Request, back, bare, compile, front};
 pub use look::{Options, Planned};
 pub use problem::Problem;
 pub(crate) use problem::{chain, journal_code};

@@ -3,7 +3,7 @@
 //! Reads; changes nothing. The clock, the disk and the environment come with the [`Site`].
 
 use super::Problem;
-use super::compile::{Compiled, Front, Request, back, front};
+use super::compile::{Compiled, Front, Request, back, bare, front};
 use crate::diag::{Code, Diagnostic, Findings, Source};
 use crate::lock::{self, Lock};
 use crate::registry::Registry;
@@ -70,6 +70,40 @@ impl Site {
             Some(compiled) => Ok((compiled, findings)),
             None => Err(Problem::Refused(findings)),
         }
+    }
+
+    /// Reads which environment it is, and no more of the blueprint than that.
+    pub fn front(&self, request: &Request) -> Result<Front, Problem> {
+        let (front, mut findings) = bare(&self.source()?, request, &self.registry);
+        front.ok_or_else(|| {
+            self.mention_abandoned(request, &mut findings);
+            Problem::Refused(findings)
+        })
+    }
+
+    /// An environment that is gone from the blueprint may have left its state.
+    fn mention_abandoned(&self, request: &Request, findings: &mut Findings) {
+        let (Some(environment), Some(blueprint)) = (&request.environment, self.blueprint_name())
+        else {
+            return;
+        };
+        let root = self.folder().join(".dsenv");
+        let store = Store::open(self.world.clone(), &root, &blueprint, environment);
+        let has_state = store.is_ok_and(|store| store.has_state().unwrap_or(false));
+        if has_state {
+            let dir = root.join(&blueprint).join(environment);
+            let message = format!(
+                "`{}` has the state of an environment `{environment}`, which the blueprint no longer has",
+                dir.display()
+            );
+            let help = format!("to destroy it, put `{environment}:` back below `environments:`");
+            findings.push(Diagnostic::note(Code::E0505, message).help(help));
+        }
+    }
+
+    fn blueprint_name(&self) -> Option<String> {
+        let (blueprint, _) = crate::blueprint::parse(&self.source().ok()?);
+        blueprint.map(|blueprint| blueprint.name.text)
     }
 
     /// Reads what is pinned; nothing is, where there is no lock.

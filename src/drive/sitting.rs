@@ -369,7 +369,8 @@ impl Site {
         if left.is_empty() {
             // Nobody else may have begun something here meanwhile.
             sitting.lease.check().map_err(StoreError::from)?;
-            let closed = connection.close_environment().await;
+            let kept: Vec<Token> = kept.iter().cloned().collect();
+            let closed = connection.close_environment(&kept).await;
             closed.map_err(failed("ending what the provider keeps for itself"))?;
         }
         Ok(left)
@@ -508,7 +509,7 @@ pub(super) fn refuse_stale(plan: &Plan, front: &Front, state: &State) -> Result<
         return Err(Problem::refused(stale(plan, state.serial)));
     }
     if bound.blueprint_digest != front.digest {
-        let message = "the blueprint or its inputs were changed after the plan was made";
+        let message = "the blueprint was changed after the plan was made";
         let help = "plan again, or bring the blueprint back to what it was";
         return Err(Problem::refused(Diagnostic::error(Code::E0805, message).help(help)));
     }

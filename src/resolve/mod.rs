@@ -166,6 +166,28 @@ pub fn resolve(
     (Some(resolved), findings)
 }
 
+/// Reads only which environment it is, without its inputs and resources: enough to find its state
+/// and to connect, also where the rest is wrong.
+pub fn bare(blueprint: &Blueprint, environment: Option<&str>) -> (Option<Resolved>, Findings) {
+    let mut findings = Findings::new();
+    let Some(environment) = environment::choose(blueprint, environment, &mut findings) else {
+        return (None, findings);
+    };
+    let resolved = Resolved {
+        blueprint: blueprint.name.text.clone(),
+        environment: environment.name.text.clone(),
+        provider: environment.provider.text.clone(),
+        account: environment.account.clone(),
+        region: environment.region.clone(),
+        scope: Scope::default(),
+        resources: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+        policies: Vec::new(),
+        forgotten: Vec::new(),
+    };
+    (Some(resolved), findings)
+}
+
 /// What every block is read against.
 struct Whole<'a> {
     source: &'a Source,

@@ -245,6 +245,11 @@ impl Store {
         &self.dir
     }
 
+    /// Says whether there is a state, whatever it is worth.
+    pub fn has_state(&self) -> Result<bool, StoreError> {
+        Ok(self.world.disk().list(&self.dir)?.iter().any(|entry| entry.name == "state.json"))
+    }
+
     /// Reads the state without changing anything, also in a folder that may not be written to.
     /// Where nothing is, the state is empty. `identity` is needed only when there are secrets.
     pub fn load(&self, identity: Option<&Identity>) -> Result<Loaded, StoreError> {

@@ -112,7 +112,7 @@ impl Connection for Here {
     async fn pin(&self, _: &Want, _: Watch<'_>) -> Result<Value, OpError> {
         Ok(Value::Null)
     }
-    async fn close_environment(&self) -> Result<(), OpError> {
+    async fn close_environment(&self, _: &[Token]) -> Result<(), OpError> {
         Ok(())
     }
 }

@@ -218,14 +218,14 @@ impl Lab {
     pub(crate) fn apply_saved(&mut self, plan: Plan) -> Result<Ended, Problem> {
         self.events.clear();
         let site = self.site();
-        let (compiled, _) = site.compile(&self.request())?;
+        let front = site.front(&self.request())?;
         let talk = Talk {
             approve: &mut |_| Box::pin(std::future::ready(true)),
             events: &mut |event| self.events.push(event),
             watch: Arc::new(|_, _| {}),
             interrupt: self.interrupt.subscribe(),
         };
-        told(self.runtime.block_on(site.apply_saved(&compiled.front, plan, &self.options, talk)))
+        told(self.runtime.block_on(site.apply_saved(&front, plan, &self.options, talk)))
     }
 
     /// Applies this blueprint; whatever ended it, its outcome. A refusal panics.

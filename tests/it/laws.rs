@@ -43,11 +43,9 @@ blueprint: demo
 "#;
     let lab = Lab::new();
     let [one, other] = [one, other].map(|text| {
-        let mut plan = lab.plan(text).plan;
+        let plan = lab.plan(text).plan;
         assert!(plan.steps.len() > 8);
-        // Only the digest of the text itself may differ.
-        plan.bound.blueprint_digest.clear();
-        format!("{plan:#?}")
+        dsenv::plan::wire::save(&plan, &mut |_| panic!("there is no secret in it"))
     });
     assert_eq!(one, other);
 }
@@ -362,8 +360,8 @@ mod careless {
         async fn pin(&self, want: &Want, watch: Watch<'_>) -> Result<Value, OpError> {
             self.0.pin(want, watch).await
         }
-        async fn close_environment(&self) -> Result<(), OpError> {
-            self.0.close_environment().await
+        async fn close_environment(&self, kept: &[Token]) -> Result<(), OpError> {
+            self.0.close_environment(kept).await
         }
     }
 }

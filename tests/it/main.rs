@@ -2,6 +2,7 @@
 
 mod codes;
 mod crash;
+mod edits;
 mod faults;
 mod lab;
 mod laws;

@@ -272,7 +272,7 @@ impl Connection for FakeConnection {
         }
     }
 
-    async fn close_environment(&self) -> Result<(), OpError> {
-        self.ask(Ask::Close).await.map(|_| ())
+    async fn close_environment(&self, kept: &[Token]) -> Result<(), OpError> {
+        self.ask(Ask::Close { kept: kept.to_vec() }).await.map(|_| ())
     }
 }

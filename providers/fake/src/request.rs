@@ -30,7 +30,7 @@ pub(crate) enum Ask {
     Claim { ty: &'static NativeType, addr: Addr, token: Token, remote_id: String },
     Inventory,
     Pin { pin: String, need: Value },
-    Close,
+    Close { kept: Vec<Token> },
 }
 
 /// What is answered.
@@ -61,7 +61,7 @@ impl Ask {
             Ask::Claim { .. } => Verb::Claim,
             Ask::Inventory => Verb::Inventory,
             Ask::Pin { .. } => Verb::Pin,
-            Ask::Close => Verb::Close,
+            Ask::Close { .. } => Verb::Close,
         }
     }
 
@@ -80,7 +80,7 @@ impl Ask {
             outcome: Outcome::InFlight,
         };
         match self {
-            Ask::Identity | Ask::Inventory | Ask::Pin { .. } | Ask::Close => {}
+            Ask::Identity | Ask::Inventory | Ask::Pin { .. } | Ask::Close { .. } => {}
             Ask::Find { ty, token } => {
                 call.ty = Some(ty.name);
                 call.token = Some(token.clone());

@@ -33,7 +33,10 @@ type Parsed<T> = Result<T, Malformed>;
 pub(crate) fn request_line(request: &Request) -> String {
     let Owner { blueprint, environment, lineage } = &request.owner;
     let mut json = match &request.ask {
-        Ask::Identity | Ask::Inventory | Ask::Close => json!({}),
+        Ask::Identity | Ask::Inventory => json!({}),
+        Ask::Close { kept } => {
+            json!({"kept": kept.iter().map(Token::as_str).collect::<Vec<_>>()})
+        }
         Ask::Find { ty, token } => json!({"type": ty.name, "token": token.as_str()}),
         Ask::ReadMany { ty, wanted } => {
             let pairs: Vec<_> =
@@ -80,7 +83,11 @@ pub(crate) fn parse_request(line: &str) -> Parsed<Request> {
     let ask = match text(json, "verb")?.as_str() {
         "identity" => Ask::Identity,
         "inventory" => Ask::Inventory,
-        "close" => Ask::Close,
+        "close" => {
+            let kept = array(json, "kept")?.iter();
+            let kept = kept.map(|token| Ok(Token::from_text(&text_at(token, "kept")?)));
+            Ask::Close { kept: kept.collect::<Parsed<_>>()? }
+        }
         "find" => Ask::Find { ty: native_type(json)?, token: token(json)? },
         "read_many" => {
             let pairs = array(json, "wanted")?.iter();

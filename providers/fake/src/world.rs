@@ -164,13 +164,15 @@ impl World {
             }
             Ask::Inventory => Ok((Reply::Owned(self.inventory(owner)), false)),
             Ask::Pin { pin, need } => Ok((Reply::Pinned(pinned(pin, need)), false)),
-            Ask::Close => match self.inventory(owner).first() {
-                Some(left) => {
-                    let message = format!("the environment still has {}", left.remote_id);
-                    Err(OpError::new(OpErrorClass::InUse, message))
+            Ask::Close { kept } => {
+                match self.inventory(owner).iter().find(|owned| !kept.contains(&owned.token)) {
+                    Some(left) => {
+                        let message = format!("the environment still has {}", left.remote_id);
+                        Err(OpError::new(OpErrorClass::InUse, message))
+                    }
+                    None => Ok((Reply::Nothing, false)),
                 }
-                None => Ok((Reply::Nothing, false)),
-            },
+            }
         }
     }
 

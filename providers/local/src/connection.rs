@@ -259,7 +259,7 @@ impl Connection for LocalConnection {
         }
     }
 
-    async fn close_environment(&self) -> Result<(), OpError> {
+    async fn close_environment(&self, _kept: &[Token]) -> Result<(), OpError> {
         close(&self.env).await
     }
 

@@ -427,9 +427,10 @@ pub trait Connection: Send + Sync {
     /// Pins one want: the network may be used. The value goes into the lock as it is.
     async fn pin(&self, want: &Want, watch: Watch<'_>) -> Result<Value, OpError>;
 
-    /// Ends what the provider keeps for itself once nothing is left of the environment: processes
-    /// of its own, its folder. Called twice, the second call does nothing.
-    async fn close_environment(&self) -> Result<(), OpError>;
+    /// Ends what the provider keeps for itself once nothing is left of the environment but `kept`,
+    /// which its owner retains on purpose: processes of its own, its folder. What is kept stays
+    /// whole. Called twice, the second call does nothing.
+    async fn close_environment(&self, kept: &[Token]) -> Result<(), OpError>;
 
     /// What one does with an environment from day to day; `None` where there is nothing of it.
     fn operate(&self) -> Option<&dyn Operate> {

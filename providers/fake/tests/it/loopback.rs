@@ -51,7 +51,7 @@ async fn every_call_passes_the_wire() {
     let pinned = connection.pin(&want, &|_| {}).await.expect("a pin");
     assert_eq!(pinned, connection.pin(&want, &|_| {}).await.expect("a pin"));
     assert_eq!(pinned.step("need"), Some(&need));
-    assert_eq!(class(&connection.close_environment().await), "in_use");
+    assert_eq!(class(&connection.close_environment(&[]).await), "in_use");
     let bucket = client.made("fake.bucket", "l", &Map::new()).await;
     let kept = client.delete_keeping("fake.bucket", "l", &bucket, DataFate::Snapshot).await;
     assert_eq!((class(&kept), cloud.snapshots().len()), ("ok", 1));

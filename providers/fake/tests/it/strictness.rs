@@ -207,8 +207,8 @@ async fn nobody_changes_what_is_not_theirs() {
     assert_eq!(class(&other.delete("fake.object", "a", &object).await), "denied");
     assert_eq!(mine.connection.inventory().await.expect("a list").len(), 1);
     assert!(other.connection.inventory().await.expect("a list").is_empty());
-    assert_eq!(class(&mine.connection.close_environment().await), "in_use");
-    other.connection.close_environment().await.expect("nothing is left");
+    assert_eq!(class(&mine.connection.close_environment(&[]).await), "in_use");
+    other.connection.close_environment(&[]).await.expect("nothing is left");
 }
 
 #[tokio::test]

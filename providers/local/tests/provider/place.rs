@@ -50,7 +50,7 @@ pub(crate) fn with_place(test: impl AsyncFnOnce(&Place)) {
         if let Err(panic) = result {
             // What a failed test made is taken away, so that the next one is alone.
             place.delete_all().await.ok();
-            place.connection.close_environment().await.ok();
+            place.connection.close_environment(&[]).await.ok();
             processes_with(&place.dir).into_iter().for_each(kill);
             std::panic::resume_unwind(panic);
         }
@@ -58,8 +58,8 @@ pub(crate) fn with_place(test: impl AsyncFnOnce(&Place)) {
         let left = place.connection.inventory().await.expect("an inventory");
         assert_eq!(left, [], "objects left behind");
         let blocks = place.blocks();
-        place.connection.close_environment().await.expect("closed");
-        place.connection.close_environment().await.expect("closed twice");
+        place.connection.close_environment(&[]).await.expect("closed");
+        place.connection.close_environment(&[]).await.expect("closed twice");
         let left = processes_with(&place.dir);
         left.iter().copied().for_each(kill);
         assert_eq!(left, [0_u32; 0], "processes left behind");

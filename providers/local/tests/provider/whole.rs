@@ -310,7 +310,7 @@ fn last_copy() {
         let entry = place.operate().enter(&database.addr, &sql).await.expect("a way in");
         run(entry).await;
         place.delete("features", DataFate::Snapshot).await.expect("deleted");
-        place.connection.close_environment().await.expect("closed");
+        place.connection.close_environment(&[]).await.expect("closed");
         let left = crate::place::files_below(&place.dir);
         let [copy] = &*left else { panic!("{left:?}") };
         let bytes = std::fs::read(copy).expect("a copy");
@@ -348,7 +348,7 @@ fn retained() {
     with_place(async |place| {
         place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
         // As after `on_destroy: retain`: the engine forgot it, and closes.
-        place.connection.close_environment().await.expect("closed");
+        place.connection.close_environment(&[]).await.expect("closed");
         assert_eq!(place.connection.inventory().await.expect("an inventory").len(), 1);
         let again = map(json!({"bucket": "bench-dev-lake"}));
         let other = Addr::resource("other");
