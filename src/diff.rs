@@ -226,6 +226,9 @@ fn compare(
         return change;
     };
     let retyped = prior.is_some_and(|prior| prior.ty != node.ty.name);
+    if !retyped {
+        keep_given(&mut change, node.ty, object);
+    }
     match object.status {
         Status::Creating if !retyped => return resume(change, node, object),
         Status::Creating => return replace(change, Reason::Interrupted),
@@ -255,6 +258,16 @@ fn compare(
     }
     compare_args(&mut change, node, object);
     change
+}
+
+/// What was decided when the object was made is not asked for anew.
+fn keep_given(change: &mut Change, ty: &NativeType, object: &Object) {
+    for field in ty.fields.iter().filter(|field| field.on_change == OnChange::Keep) {
+        if let Some(given) = object.args.get(field.name) {
+            let after = Arc::make_mut(&mut change.after);
+            after.insert(field.name.to_owned(), Term::Known(given.clone()));
+        }
+    }
 }
 
 fn replace(change: Change, reason: Reason) -> Change {

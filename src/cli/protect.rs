@@ -2,7 +2,7 @@
 
 use super::setting::{Setting, address};
 use super::{Exit, terminal};
-use crate::drive::Problem;
+use crate::drive::{Problem, edit_refused};
 use crate::state::edit;
 use clap::Args;
 
@@ -35,7 +35,7 @@ pub(super) async fn run(setting: &Setting, typed: &Typed, wish: Wish) -> Result<
                 Wish::Protect => edit::protect(state, &target),
                 Wish::Unprotect => edit::unprotect(state, &target),
             };
-            edited.map_err(super::state::edit_problem)
+            edited.map_err(edit_refused)
         })
         .await?;
     let word = match wish {

@@ -2,8 +2,7 @@
 
 use super::setting::{Setting, address};
 use super::{Exit, terminal};
-use crate::diag::{Code, Diagnostic};
-use crate::drive::Problem;
+use crate::drive::{Problem, edit_refused};
 use crate::report;
 use crate::state::edit::{self, EditError};
 use crate::state::{Operation, Outcome};
@@ -86,20 +85,7 @@ fn list(setting: &Setting) -> Result<Exit, Problem> {
 }
 
 fn unknown(addr: &Addr) -> Problem {
-    edit_problem(EditError::NotThere(addr.clone()))
-}
-
-/// Words why an edit of the state is refused.
-pub(super) fn edit_problem(error: EditError) -> Problem {
-    let message = error.to_string();
-    Problem::refused(match error {
-        EditError::Protected { by, .. } => Diagnostic::error(Code::E0808, message)
-            .help(format!("if that is meant: `dsenv unprotect '{by}'`, then again")),
-        EditError::NotThere(_)
-        | EditError::Taken(_)
-        | EditError::Part
-        | EditError::NotProtected(_) => Diagnostic::error(Code::E0814, message),
-    })
+    edit_refused(EditError::NotThere(addr.clone()))
 }
 
 fn show(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
@@ -118,13 +104,7 @@ fn show(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
 async fn mv(setting: &Setting, from: &str, to: &str) -> Result<Exit, Problem> {
     let (from, to) = (address(from)?, address(to)?);
     let front = setting.front()?;
-    let (old, new) = (from.clone(), to.clone());
-    setting
-        .site
-        .edit(&front, "state mv", 0, move |state| {
-            edit::rename(state, &old, &new).map_err(edit_problem)
-        })
-        .await?;
+    setting.site.rename(&front, &from, &to).await?;
     terminal::out(&format!("`{from}` is `{to}` now.\n"));
     Ok(Exit::Done)
 }
@@ -136,7 +116,7 @@ async fn rm(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
     setting
         .site
         .edit(&front, "state rm", 0, move |state| {
-            edit::forget(state, &target).map_err(edit_problem)
+            edit::forget(state, &target).map_err(edit_refused)
         })
         .await?;
     terminal::out(&format!(

@@ -15,6 +15,7 @@ mod site;
 mod sitting;
 
 pub use compile::{Compiled, Front, Request, back, bare, compile, front};
+pub use edits::edit_refused;
 pub use look::{Options, Planned};
 pub use problem::Problem;
 pub(crate) use problem::{chain, journal_code};

@@ -28,6 +28,22 @@ fn a_renamed_resource_and_a_new_one_of_its_old_name_are_two_objects() {
     assert_eq!(dsenv::state::verify(&lab.state()), Vec::<String>::new());
 }
 
+/// Another name in the blueprint and in the state: the same object, which carries the new one.
+#[test]
+fn a_renamed_resource_keeps_its_object() {
+    let mut lab = Lab::new();
+    lab.apply("a: {kind: value, input: 1}\nc: {kind: value, input: \"${a.output}\"}");
+    let id = lab.id("a");
+    let (front, site) = (lab.front(), lab.site());
+    lab.block_on(site.rename(&front, &addr("a"), &addr("b"))).ok().expect("b is free");
+    lab.cloud.clear_calls();
+    lab.write("b: {kind: value, input: 1}\nc: {kind: value, input: \"${b.output}\"}");
+    assert_eq!(lab.id("b"), id);
+    lab.assert_settled();
+    let again = lab.block_on(site.rename(&front, &addr("a"), &addr("b")));
+    assert_eq!(codes(again.expect_err("it is renamed")), [Code::E0814]);
+}
+
 /// What an environment made is not made twice because a file is gone.
 #[test]
 fn a_state_that_is_gone_is_not_taken_for_a_new_one() {

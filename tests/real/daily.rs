@@ -198,3 +198,30 @@ environments:
     assert!(plan.contains("No changes."), "{plan}");
     place.is_settled();
 }
+
+#[test]
+fn a_renamed_database_and_bucket_keep_what_is_in_them() {
+    let place = Place::new(
+        "blueprint: small
+resources:
+  lake: {kind: bucket}
+  features: {kind: database, engine: postgres, version: \"15\"}
+environments:
+  dev: {provider: local}
+",
+    );
+    place.apply();
+    let before = place.resources();
+    for (from, to) in [("lake", "pond"), ("features", "store")] {
+        place.ok(&["state", "mv", from, to]);
+        place.edit("dsenv.yaml", &format!("{from}:"), &format!("{to}:"));
+    }
+    let plan = place.ok(&["plan"]).out;
+    assert!(plan.contains("No changes."), "{plan}");
+    let after = place.resources();
+    assert_eq!(before["lake"], after["pond"]);
+    assert_eq!(before["features"], after["store"]);
+    place.ok(&["logs", "store"]);
+    place.ok(&["destroy", "--yes", "--delete-data", "pond", "--delete-data", "store"]);
+    assert!(place.processes().is_empty());
+}

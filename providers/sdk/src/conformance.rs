@@ -103,9 +103,9 @@ pub async fn update(
     after: &Map,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
-    for field in ty.fields.iter().filter(|field| field.on_change == OnChange::Replace) {
+    for field in ty.fields.iter().filter(|field| field.on_change != OnChange::Update) {
         if before.get(field.name) != after.get(field.name) {
-            wrong.push(format!("{}: `{}` replaces; the test is wrong", ty.name, field.name));
+            wrong.push(format!("{}: `{}` does not update; the test is wrong", ty.name, field.name));
         }
     }
     if let Err(error) = run_update(connection, ty, addr, (before, after), &mut wrong).await {

@@ -27,6 +27,9 @@ pub enum OnChange {
     Update,
     /// The object is created anew.
     Replace,
+    /// None: it was decided when the object was made, and stays. For names that follow from the
+    /// address, so that a resource that is renamed keeps its object.
+    Keep,
 }
 
 /// What a value of a field must be.
@@ -148,6 +151,12 @@ impl Field {
     /// The same field; a change of it creates the object anew.
     pub const fn replaces(mut self) -> Field {
         self.on_change = OnChange::Replace;
+        self
+    }
+
+    /// The same field; an object keeps the one that it was made with.
+    pub const fn kept(mut self) -> Field {
+        self.on_change = OnChange::Keep;
         self
     }
 

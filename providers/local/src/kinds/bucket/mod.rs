@@ -84,7 +84,7 @@ pub(super) const BUCKET: NativeType = NativeType {
     name: "local.bucket",
     doc: "A bucket of the environment's S3 endpoint on loopback.",
     fields: &[
-        Field::new("bucket", Type::Text, "Its name at the endpoint.").required().replaces(),
+        Field::new("bucket", Type::Text, "Its name at the endpoint.").required().kept(),
         Field::new("versioning", Type::Bool, "Whether overwritten and deleted objects are kept."),
         Field::new("expire", Type::Any, "Which objects are deleted by themselves, and when."),
     ],

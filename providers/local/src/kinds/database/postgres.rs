@@ -30,7 +30,7 @@ pub(crate) const POSTGRES: NativeType = NativeType {
     name: "local.postgres",
     doc: "A PostgreSQL server on a loopback address, with one database.",
     fields: &[
-        Field::new("database", Type::Text, "The database's name.").required().replaces(),
+        Field::new("database", Type::Text, "The database's name.").required().kept(),
         Field::new("version", Type::Text, "Its major version.").required().replaces(),
         Field::new("size", Type::Choice(&["small", "medium", "large"]), "How many sessions.")
             .class(Class::Scale),
