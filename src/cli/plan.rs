@@ -97,6 +97,15 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
         let message = "the plan needs pins that the lock lacks";
         return Err(Problem::refused(Diagnostic::error(Code::E0810, message)));
     }
+    if let Some(holder) = &planned.amid {
+        setting.say(&format!("{holder} is at work: this is the middle of it.\n"));
+        if typed.out.is_some() {
+            let message =
+                format!("{holder} is at work, and will have changed what is planned from");
+            let help = "plan again when it has ended";
+            return Err(Problem::refused(Diagnostic::error(Code::E0801, message).help(help)));
+        }
+    }
     show(setting, &planned, typed.full);
     if let Some(file) = &typed.out {
         keep(setting, &planned, file)?;

@@ -22,7 +22,7 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     if let Some(file) = &typed.plan {
         let plan = plan::load(setting, file)?;
         let verdicts = Findings::new();
-        let planned = Planned { plan, verdicts, recovered: Default::default() };
+        let planned = Planned { plan, verdicts, recovered: Default::default(), amid: None };
         plan::show(setting, &planned, typed.full);
         return Ok(Exit::Done);
     }

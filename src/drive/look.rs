@@ -14,6 +14,7 @@ use crate::lower::Native;
 use crate::plan::{self, Allowed, BoundTo, Plan};
 use crate::refresh::{self, Refreshed};
 use crate::retry;
+use crate::state::lease::Holder;
 use crate::state::{Binding, State};
 use crate::vault::Identity;
 use crate::world::World;
@@ -61,6 +62,8 @@ pub struct Planned {
     pub verdicts: Findings,
     /// What recovery found of an interrupted run.
     pub recovered: Recovered,
+    /// Who is applying at this moment: the plan shows the middle of that, and counts for nothing.
+    pub amid: Option<Box<Holder>>,
 }
 impl Site {
     /// Looks and plans. Changes nothing, not even the state; where nothing was ever applied, not
@@ -69,6 +72,8 @@ impl Site {
         let store = self.store(&compiled.front)?;
         let identity = Identity::find(&*self.world)?;
         let mut loaded = store.load(identity.as_ref())?;
+        // A journal that is not put away is of an interrupted run, or of one that goes on.
+        let amid = if loaded.leftover.is_some() { store.live_holder()? } else { None };
         if loaded.state.resources.is_empty() {
             let refreshed = Refreshed::unread();
             return plan_for(
@@ -84,9 +89,14 @@ impl Site {
         let world = &*self.world;
         let binding = verify(&compiled.front, &loaded.state, &*connection, world).await?;
         let provider = &*compiled.front.provider;
-        let recovered = recover(&mut loaded.state, provider, &*connection, world).await?;
+        let recovered = match &amid {
+            Some(_) => Recovered::default(),
+            None => recover(&mut loaded.state, provider, &*connection, world).await?,
+        };
         let refreshed = look(&loaded.state, provider, &*connection, world, options).await?;
-        plan_for(compiled, &loaded.state, &refreshed, Some(binding), options, recovered)
+        let bound = Some(binding);
+        let planned = plan_for(compiled, &loaded.state, &refreshed, bound, options, recovered)?;
+        Ok(Planned { amid, ..planned })
     }
 }
 pub(super) async fn recover(
@@ -220,7 +230,7 @@ pub(super) fn plan_for(
         allowed: options.allowed.clone(),
     };
     let verdicts = guard::judge(&plan, state, &**provider);
-    Ok(Planned { plan, verdicts, recovered })
+    Ok(Planned { plan, verdicts, recovered, amid: None })
 }
 
 /// Every address on the command line names something.

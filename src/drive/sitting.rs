@@ -149,7 +149,8 @@ impl Site {
             return Err(Problem::refused(Diagnostic::error(Code::E0813, message)));
         }
         let verdicts = guard::judge(&plan, &sitting.loaded.state, &*front.provider);
-        let planned = Planned { plan, verdicts, recovered: sitting.recovered.clone() };
+        let recovered = sitting.recovered.clone();
+        let planned = Planned { plan, verdicts, recovered, amid: None };
         self.obey(&mut sitting, planned, options, command, talk).await
     }
 

@@ -271,6 +271,11 @@ pub fn holder(world: &dyn World, dir: &Path) -> Result<Option<Box<Holder>>, Leas
     Ok(Lock::of(dir).read(world.disk())?.holder)
 }
 
+/// Says who holds the lock of the environment in `dir` and still counts.
+pub fn live_holder(world: &dyn World, dir: &Path) -> Result<Option<Box<Holder>>, LeaseError> {
+    Ok(holder(world, dir)?.filter(|holder| holder.is_live(world)))
+}
+
 /// Takes the lock from whoever has it and leaves it free; returns who it was. A holder that still
 /// counts is refused with [`LeaseError::Held`].
 pub fn unlock(world: &dyn World, dir: &Path) -> Result<Option<Box<Holder>>, LeaseError> {

@@ -337,6 +337,11 @@ impl Store {
         Ok(lease::holder(&*self.world, &self.dir)?)
     }
 
+    /// Says who works on the environment now.
+    pub fn live_holder(&self) -> Result<Option<Box<Holder>>, StoreError> {
+        Ok(lease::live_holder(&*self.world, &self.dir)?)
+    }
+
     /// Frees a lock whose holder is gone; returns who it was. One that still counts is refused.
     pub fn unlock(&self) -> Result<Option<Box<Holder>>, StoreError> {
         self.world.disk().create_dir_all(&self.dir)?;

@@ -6,9 +6,10 @@ use dsenv::diff::{Mode, Wishes};
 use dsenv::drive::Ended;
 use dsenv::state::edit;
 use dsenv::world::World;
-use dsenv_fake::{CallMatch, Verb, What};
+use dsenv_fake::{CallMatch, Verb, What, When};
 use dsenv_sdk::value::Value;
 use std::path::Path;
+use std::time::Duration;
 
 const STATE: &str = "/project/.dsenv/demo/test/state.json";
 
@@ -161,6 +162,31 @@ fn an_old_object_outlives_the_forgetting_of_the_current_one() {
     assert_eq!(lab.state().resources[&addr("a")].deposed.len(), 1, "it is known still");
     lab.apply_and_settle(&text(2));
     assert_eq!(lab.cloud.objects().len(), 1);
+}
+
+/// A plan that is made while an apply runs knows that, and takes nothing for interrupted.
+#[test]
+fn a_plan_amid_an_apply_says_so() {
+    let mut lab = Lab::new();
+    let slow = What::Latency { ms: 5_000, when: When::After };
+    lab.cloud.inject(CallMatch::verb(Verb::Create).fails(slow));
+    lab.write("a: {kind: value, input: 1}\nb: {kind: value, input: \"${a.output}\"}");
+    let other = lab.neighbour("sim");
+    let runtime = lab.runtime();
+    let planned = runtime.block_on(async {
+        let plan = async {
+            tokio::time::sleep(Duration::from_millis(7_000)).await;
+            let site = other.site();
+            let (compiled, _) = site.compile(&other.request()).ok().expect("it compiles");
+            site.plan(&compiled, &other.options).await.ok().expect("it plans")
+        };
+        futures::join!(lab.running(), plan).1
+    });
+    let holder = planned.amid.expect("the apply runs");
+    assert_eq!(holder.operation, "apply");
+    assert_eq!(planned.recovered.adopted, []);
+    let planned = lab.try_plan().ok().expect("it plans");
+    assert!(planned.amid.is_none() && planned.plan.is_empty());
 }
 
 /// One object of the cloud is one node.
