@@ -70,7 +70,10 @@ fn judge_protection(
     what: &str,
     protected: &BTreeSet<&Addr>,
 ) -> Option<Diagnostic> {
-    let owner = protected.iter().find(|owner| owner.covers(&change.addr))?;
+    // What covers an address is itself, its member, or the whole resource.
+    let addr = &change.addr;
+    let covering = [addr.clone(), addr.owner(), Addr::resource(&addr.name)];
+    let owner = covering.iter().rev().find(|owner| protected.contains(owner))?;
     let message = format!("the plan {what} `{}`, and `{owner}` is protected", change.addr);
     let help = format!("if that is meant: `dsenv unprotect '{owner}'`, then again");
     let refused = Diagnostic::error(Code::E0808, message).address(change.addr.to_string());

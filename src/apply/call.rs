@@ -162,7 +162,7 @@ pub(super) fn allowed_ms(verb: &Verb, timeouts_s: &[Option<u64>; 3]) -> u64 {
         Verb::Delete { .. } => (timeouts_s[2], DELETE_S),
         Verb::Forget | Verb::Record { .. } => (None, 0),
     };
-    written.unwrap_or(usual) * 1_000
+    written.unwrap_or(usual).saturating_mul(1_000)
 }
 
 /// The provider did not answer in time: nobody knows what became of it.

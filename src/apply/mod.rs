@@ -27,6 +27,7 @@ mod transition;
 
 pub use recover::{Recovered, recover};
 
+use crate::diff::Mode;
 use crate::event::{Event, Work};
 use crate::journal::{self, Failure, Journal, JournalError, Phase, Record};
 use crate::plan::{Plan, Step, Verb};
@@ -125,6 +126,8 @@ pub struct Outcome {
     pub skipped: Vec<(Addr, Option<Addr>)>,
     /// Steps whose end nobody knows.
     pub unknown: Vec<Failed>,
+    /// Outputs that cannot be computed from what exists now, and why.
+    pub unsettled: Vec<(String, String)>,
     /// Whether somebody asked to end early.
     pub interrupted: bool,
     /// Why the journal could not be written, when that ended it.
@@ -170,9 +173,16 @@ struct Running {
     /// The arguments that it was begun with.
     args: Map,
     started_ms: u64,
-    deadline_ms: u64,
+    allowed_ms: u64,
     attempt: u32,
     before: Before,
+}
+
+impl Running {
+    /// How long it may go on.
+    fn left_ms(&self, now_ms: u64) -> u64 {
+        self.started_ms.saturating_add(self.allowed_ms).saturating_sub(now_ms)
+    }
 }
 
 struct Run<'a> {
@@ -362,13 +372,8 @@ impl<'a> Run<'a> {
         self.record(number, step, Phase::Begin, None);
         let started_ms = self.now_ms();
         let allowed_ms = call::allowed_ms(&step.verb, &self.plan.nodes[&step.addr].timeouts_s);
-        let running = Running {
-            args: request.args.clone(),
-            started_ms,
-            deadline_ms: started_ms + allowed_ms,
-            attempt: 1,
-            before,
-        };
+        let running =
+            Running { args: request.args.clone(), started_ms, allowed_ms, attempt: 1, before };
         self.running.insert(number, running);
         let (addr, verb) = (step.addr.clone(), Work::from(&step.verb));
         self.written.push(Event::StepStarted { step: number, addr, verb });
@@ -383,7 +388,8 @@ impl<'a> Run<'a> {
     ) -> BoxFuture<'a, (u32, Answer)> {
         let world = self.execution.world;
         let connection = self.execution.connection.clone();
-        let left_ms = self.running[&number].deadline_ms.saturating_sub(self.now_ms());
+        let running = &self.running[&number];
+        let (left_ms, allowed_ms) = (running.left_ms(self.now_ms()), running.allowed_ms);
         async move {
             if pause_ms > 0 {
                 world.sleep(pause_ms).await;
@@ -395,7 +401,7 @@ impl<'a> Run<'a> {
                 Either::Left((result, _)) => Some(result),
                 Either::Right(_) => None,
             };
-            let result = result.unwrap_or_else(|| Err(call::timed_out(left_ms)));
+            let result = result.unwrap_or_else(|| Err(call::timed_out(allowed_ms)));
             (number, Answer { request, result })
         }
         .boxed()
@@ -411,7 +417,15 @@ impl<'a> Run<'a> {
                 let waits_for = accepted.waits_for.clone();
                 let addr = step.addr.clone();
                 self.written.push(Event::StepWaiting { addr, waits_for, since_ms: elapsed_ms });
-                let pause_ms = accepted.ask_again_ms;
+                let running = &self.running[&number];
+                let left_ms = running.left_ms(self.now_ms());
+                if left_ms == 0 {
+                    // A cloud that always answers "not yet" is not asked for ever.
+                    let late = call::timed_out(running.allowed_ms);
+                    self.fail(number, late);
+                    return;
+                }
+                let pause_ms = accepted.ask_again_ms.min(left_ms);
                 let request = answer.request.polling(accepted);
                 // The acceptance is durable before the next question, at the next commit at latest:
                 // a lost acceptance only costs a `find`.
@@ -443,7 +457,7 @@ impl<'a> Run<'a> {
     ) {
         let now_ms = self.now_ms();
         let running = self.running.get_mut(&number).expect("it is under way");
-        let left_ms = running.deadline_ms.saturating_sub(now_ms);
+        let left_ms = running.left_ms(now_ms);
         // What an interrupted run had asked for may be under way still.
         let ours = error.class == OpErrorClass::Conflict && running.before.was_open();
         let busy = if ours { OpErrorClass::InUse } else { error.class.clone() };
@@ -563,14 +577,25 @@ impl<'a> Run<'a> {
         self.outcome.skipped.retain(|(addr, _)| seen.insert(addr.clone()));
     }
 
-    /// Settles the blueprint's outputs with what exists now; what is still open is left out.
+    /// Settles the blueprint's outputs with what exists now. One that is still open, because a step
+    /// did not end well, stays what it was; so do all of them while a destroy leaves something.
     fn settle_outputs(&mut self) {
+        if self.plan.mode == Mode::Destroy && !self.state.resources.is_empty() {
+            return;
+        }
         let mut outputs = Map::new();
         let live = Live { plan: self.plan, state: self.state };
         for (name, term) in &self.plan.outputs {
-            if let Ok(Term::Known(value)) = settle::settle(term, &live) {
-                outputs.insert(name.clone(), value);
-            }
+            let before = self.state.outputs.get(name).cloned();
+            let value = match settle::settle(term, &live) {
+                Ok(Term::Known(value)) => Some(value),
+                Ok(_) => before,
+                Err(message) => {
+                    self.outcome.unsettled.push((name.clone(), message));
+                    before
+                }
+            };
+            outputs.extend(value.map(|value| (name.clone(), value)));
         }
         if outputs != self.state.outputs {
             self.state.outputs = outputs;

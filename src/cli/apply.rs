@@ -315,6 +315,9 @@ fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Pr
     for warning in finished.iter().flat_map(|it| it.warnings.iter().chain(&it.problems)) {
         terminal::err(&format!("warning: {warning}\n"));
     }
+    for (name, why) in &outcome.unsettled {
+        terminal::err(&format!("warning: output `{name}` cannot be computed: {why}\n"));
+    }
     if let Some(problem) = trouble {
         // The summary was the answer; this is what it does not say.
         setting.say_findings(&problem.into_findings());

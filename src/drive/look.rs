@@ -8,7 +8,7 @@ use super::site::TOOL_VERSION;
 use super::{Problem, Site};
 use crate::apply::{self, OnError, Recovered};
 use crate::diag::{Code, Diagnostic, Findings};
-use crate::diff::{self, Mode, Wishes};
+use crate::diff::{self, Action, Change, Mode, Reason, Wishes};
 use crate::guard;
 use crate::lower::Native;
 use crate::plan::{self, Allowed, BoundTo, Plan};
@@ -20,7 +20,8 @@ use crate::vault::Identity;
 use crate::world::World;
 use dsenv_sdk::provider::{Connection, OpError};
 use dsenv_sdk::{Addr, Provider, Term};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
 /// What the command line says about one plan or apply.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -192,6 +193,7 @@ pub(super) fn plan_for(
                 Problem::refused(diagnostic)
             },
         )?;
+    refuse_under_what_stays(&changes, state, native)?;
     let sources = plan::Sources {
         native,
         state,
@@ -231,6 +233,38 @@ pub(super) fn plan_for(
     };
     let verdicts = guard::judge(&plan, state, &**provider);
     Ok(Planned { plan, verdicts, recovered, amid: None })
+}
+
+/// An object that something else stands on is not replaced when that is left out.
+fn refuse_under_what_stays(
+    changes: &[Change],
+    state: &State,
+    native: &Native,
+) -> Result<(), Problem> {
+    let left_out = |change: &&Change| change.reason == Reason::LeftOut;
+    if !changes.iter().any(|change| left_out(&change)) {
+        return Ok(());
+    }
+    let replaced: BTreeSet<&Addr> = changes
+        .iter()
+        .filter(|change| change.action == Action::Replace)
+        .map(|change| &change.addr)
+        .collect();
+    let mut findings = Findings::new();
+    for change in changes.iter().filter(left_out) {
+        let Some(prior) = state.resources.get(&change.addr) else { continue };
+        for ground in prior.depends_on.iter().filter(|ground| replaced.contains(ground)) {
+            let message = format!(
+                "the plan replaces `{ground}`, and `{}`, which stands on it, is left out",
+                change.addr
+            );
+            let mut refused = Diagnostic::error(Code::E0816, message).address(ground.to_string());
+            refused.span = native.nodes.get(ground).map(|node| node.span);
+            let owner = change.addr.owner();
+            findings.push(refused.help(format!("take it along: `--target '{owner}'`")));
+        }
+    }
+    if findings.has_errors() { Err(Problem::Refused(findings)) } else { Ok(()) }
 }
 
 /// Every address on the command line names something.

@@ -34,6 +34,9 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::watch;
+/// How long another environment may take to write its pins.
+const PINS_WAIT_MS: u64 = 10_000;
+
 /// How the driver of an apply is talked to.
 pub struct Talk<'a> {
     /// Shown the plan before anything is done; what it returns may take as long as people take, and
@@ -212,7 +215,14 @@ impl Site {
         }
         let pins = missing.len();
         let path = self.lock_path(&blueprint);
-        self.world.disk().write_atomic(&path, &lock::write(&blueprint, &lock))?;
+        // Environments share the lock and not the state: another may have pinned something
+        // meanwhile, and what is pinned stays.
+        let disk = self.world.disk();
+        let guard = disk.lock(&sitting.store.shared_dir().join("pins.guard"), PINS_WAIT_MS)?;
+        let theirs = self.lock(&blueprint)?.pins;
+        lock.pins.extend(theirs);
+        disk.write_atomic(&path, &lock::write(&blueprint, &lock))?;
+        drop(guard);
         events(Event::Locked { pins, path: path.display().to_string() });
         match back(compiled.front, &lock) {
             (Some(compiled), _) => Ok(compiled),

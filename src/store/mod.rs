@@ -245,6 +245,11 @@ impl Store {
         &self.dir
     }
 
+    /// Returns the folder that the environments of the blueprint share.
+    pub fn shared_dir(&self) -> &Path {
+        self.dir.parent().expect("a name was joined to it")
+    }
+
     /// Says whether there is a state, whatever it is worth.
     pub fn has_state(&self) -> Result<bool, StoreError> {
         Ok(self.world.disk().list(&self.dir)?.iter().any(|entry| entry.name == "state.json"))

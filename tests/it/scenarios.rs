@@ -544,9 +544,10 @@ fn a_target_brings_what_it_needs_and_nothing_else() {
     let target = Wishes { target: vec![addr("b")], ..Wishes::default() };
     let outcome = lab.with_wishes(target, |lab| lab.attempt(DIAMOND));
     assert_eq!(applied(&outcome), ["create a", "create b"]);
+    let mut lab = Lab::new();
     let exclude = Wishes { exclude: vec![addr("c")], ..Wishes::default() };
     let outcome = lab.with_wishes(exclude, |lab| lab.attempt(DIAMOND));
-    assert_eq!(applied(&outcome), Vec::<String>::new());
+    assert_eq!(applied(&outcome), ["create a", "create b"], "c and what needs it are left out");
     lab.apply_and_settle(DIAMOND);
 }
 
@@ -587,6 +588,25 @@ fn what_an_excluded_resource_stands_on_is_not_deleted() {
     assert_eq!(applied(&outcome), Vec::<String>::new());
     lab.apply_and_settle("b: {kind: value, input: 2}");
     assert_eq!(lab.cloud.objects().len(), 1);
+}
+
+/// Scenario 22: what stays is not left without what it stands on.
+#[test]
+fn what_is_left_out_is_not_pulled_the_ground_from() {
+    let text = |on: i32| {
+        format!(
+            "a: {{kind: value, input: 1, replace_on: {on}}}\n\
+             b: {{kind: value, input: \"${{a.output}}\"}}"
+        )
+    };
+    let mut lab = Lab::new();
+    lab.apply(&text(1));
+    let target = Wishes { target: vec![addr("a")], ..Wishes::default() };
+    assert_eq!(lab.with_wishes(target, |lab| lab.refused(&text(2))), [Code::E0816]);
+    let exclude = Wishes { exclude: vec![addr("b")], ..Wishes::default() };
+    assert_eq!(lab.with_wishes(exclude, |lab| lab.refused(&text(2))), [Code::E0816]);
+    let both = Wishes { target: vec![addr("a"), addr("b")], ..Wishes::default() };
+    assert!(lab.with_wishes(both, |lab| lab.attempt(&text(2))).is_complete());
 }
 
 /// Scenario 23, its half that is built: what is known after apply takes one apply.
