@@ -133,7 +133,9 @@ pub(super) async fn drive(
     });
     let yes = manner.yes;
     let full = manner.full;
+    let asked = progress.clone();
     let mut approve = |planned: &Planned| {
+        lock(&asked).pause();
         if !setting.general.json {
             terminal::out(&report::plan(&planned.plan, &setting.style(full)));
         }
@@ -239,6 +241,10 @@ impl Progress {
     fn tick(&mut self) {
         let at = self.at();
         let _ = self.consumer.as_mut().map(|consumer| consumer.tick(at));
+    }
+
+    fn pause(&mut self) {
+        let _ = self.consumer.as_mut().map(|consumer| consumer.pause());
     }
 
     fn close(&mut self) {

@@ -44,6 +44,19 @@ fn a_throttled_call_is_tried_again() {
     assert!(lab.cloud.calls().iter().filter(|call| call.verb == Verb::Create).count() == 4);
 }
 
+/// A cloud that takes a create and never ends it runs into the block's own limit.
+#[test]
+fn waiting_for_a_cloud_ends_with_the_timeout() {
+    let text = "m: {kind: machine, cpus: 2+, timeouts: {create: 90s}}";
+    let mut lab = Lab::new();
+    lab.cloud.set_polls(Verb::Create, "fake.machine", u32::MAX);
+    lab.cloud.set_ask_again_ms(20_000);
+    let outcome = lab.attempt(text);
+    assert_eq!(outcome.unknown.len(), 1, "{outcome:?}");
+    assert_eq!(outcome.unknown[0].error.message, "no answer within 90 s");
+    assert!(lab.cloud.calls().iter().filter(|call| call.verb == Verb::Poll).count() <= 5);
+}
+
 /// Reads are tried again too.
 #[test]
 fn a_throttled_read_is_tried_again() {

@@ -244,51 +244,65 @@ fn a_substitution_is_a_note_and_not_an_error() {
     assert_eq!(notes, [Code::E0702]);
 }
 
-/// Law 9: every open term that could reach a provider stops the step.
+/// Law 9: what should be known by now and is not stops the step before its call.
 #[test]
 fn no_unknown_value_reaches_a_provider() {
-    // `b` needs an attribute of `a` that its target leaves out and nobody knows.
     let text = "a: {kind: value, input: 1}\nb: {kind: value, input: \"${a.output}\"}";
-    let mut lab = Lab::new();
-    lab.cloud.inject(CallMatch::verb(Verb::Create).at("a").nth(1).fails(What::Denied));
+    let cloud = dsenv_fake::FakeCloud::new();
+    let fake = dsenv_fake::FakeProvider::new(cloud.clone()).values(Values::Objects);
+    let mut lab = Lab::with(cloud, Arc::new(Careless { fake, slip: Slip::Omits("output") }));
     let outcome = lab.attempt(text);
-    assert_eq!((outcome.failed.len(), outcome.skipped.len()), (1, 1));
+    assert_eq!((outcome.applied.len(), outcome.failed.len()), (1, 1));
+    let failed = &outcome.failed[0];
+    assert_eq!((failed.addr.to_string(), failed.error.class.name()), ("b".into(), "invalid"));
+    assert!(failed.error.message.contains("`input` is not known"), "{}", failed.error.message);
     assert_eq!(lab.cloud.mutating_calls().len(), 1, "b was not tried");
-    lab.apply_and_settle(text);
 }
 
 /// A provider whose answers are not of its own schema.
-struct Careless(dsenv_fake::FakeProvider);
+struct Careless {
+    fake: dsenv_fake::FakeProvider,
+    slip: Slip,
+}
 
-struct CarelessConnection(Arc<dyn Connection>);
+/// What it does wrong after a create.
+#[derive(Clone, Copy)]
+enum Slip {
+    /// It tells an attribute that there is not.
+    Invents(&'static str),
+    /// It leaves an attribute out.
+    Omits(&'static str),
+}
+
+struct CarelessConnection(Arc<dyn Connection>, Slip);
 
 #[async_trait::async_trait]
 impl Provider for Careless {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.fake.name()
     }
     fn native_types(&self) -> &'static [&'static NativeType] {
-        self.0.native_types()
+        self.fake.native_types()
     }
     fn kinds(&self) -> &'static [&'static str] {
-        self.0.kinds()
+        self.fake.kinds()
     }
     fn check(&self, resource: &Neutral) -> Vec<Finding> {
-        self.0.check(resource)
+        self.fake.check(resource)
     }
     fn wants(&self, resource: &Neutral) -> Vec<Want> {
-        self.0.wants(resource)
+        self.fake.wants(resource)
     }
     fn lower(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
-        self.0.lower(resource, around)
+        self.fake.lower(resource, around)
     }
     async fn connect(&self, setup: Setup) -> Result<Arc<dyn Connection>, OpError> {
-        Ok(Arc::new(CarelessConnection(self.0.connect(setup).await?)))
+        Ok(Arc::new(CarelessConnection(self.fake.connect(setup).await?, self.slip)))
     }
 }
 
 mod careless {
-    use super::CarelessConnection;
+    use super::{CarelessConnection, Slip};
     use dsenv_sdk::Addr;
     use dsenv_sdk::provider::{
         Accepted, Connection, Create, Delete, Found, Identity, Observed, OpError, Owned, Prior,
@@ -319,7 +333,12 @@ mod careless {
         async fn create(&self, request: Create<'_>) -> Result<Progress<Observed>, OpError> {
             Ok(match self.0.create(request).await? {
                 Progress::Done(mut observed) => {
-                    observed.values.insert("colour".to_owned(), Value::text("blue"));
+                    match self.1 {
+                        Slip::Invents(name) => {
+                            drop(observed.values.insert(name.to_owned(), Value::text("blue")));
+                        }
+                        Slip::Omits(name) => drop(observed.values.remove(name)),
+                    }
                     Progress::Done(observed)
                 }
                 accepted => accepted,
@@ -370,7 +389,7 @@ mod careless {
 fn a_provider_that_breaks_its_contract_is_named() {
     let cloud = dsenv_fake::FakeCloud::new();
     let fake = dsenv_fake::FakeProvider::new(cloud.clone()).values(Values::Objects);
-    let mut lab = Lab::with(cloud, Arc::new(Careless(fake)));
+    let mut lab = Lab::with(cloud, Arc::new(Careless { fake, slip: Slip::Invents("colour") }));
     let outcome = lab.attempt("a: {kind: value, input: 1}");
     let message = &outcome.failed[0].error.message;
     assert!(message.contains("provider `fake` broke its contract"), "{message}");

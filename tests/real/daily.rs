@@ -201,15 +201,16 @@ environments:
 
 #[test]
 fn a_renamed_database_and_bucket_keep_what_is_in_them() {
-    let place = Place::new(
+    let version = crate::place::postgres_version();
+    let place = Place::new(&format!(
         "blueprint: small
 resources:
-  lake: {kind: bucket}
-  features: {kind: database, engine: postgres, version: \"15\"}
+  lake: {{kind: bucket}}
+  features: {{kind: database, engine: postgres, version: \"{version}\"}}
 environments:
-  dev: {provider: local}
-",
-    );
+  dev: {{provider: local}}
+"
+    ));
     place.apply();
     let before = place.resources();
     for (from, to) in [("lake", "pond"), ("features", "store")] {

@@ -11,4 +11,5 @@ mod faults;
 mod place;
 mod refusals;
 mod terminal;
+mod trust;
 mod workbench;

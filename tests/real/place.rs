@@ -291,7 +291,7 @@ impl Place {
         collect(&self.root.join(".dsenv"), &mut files);
         for file in files.keys() {
             let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let expected = ["state.json", "lock.json", "lock.guard", "errors.jsonl"]
+            let expected = ["state.json", "lock.json", "lock.guard", "pins.guard", "errors.jsonl"]
                 .contains(&name)
                 || file.components().any(|part| part.as_os_str() == "history");
             if !expected {

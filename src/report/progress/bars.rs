@@ -27,6 +27,7 @@ pub struct Bars {
     steps: usize,
     ended: usize,
     drawn_ms: Option<u64>,
+    paused: bool,
 }
 
 struct Running {
@@ -52,6 +53,7 @@ impl Bars {
             steps: 0,
             ended: 0,
             drawn_ms: None,
+            paused: false,
         }
     }
 
@@ -134,6 +136,7 @@ fn cut(row: &str, columns: usize) -> String {
 
 impl Consumer for Bars {
     fn event(&mut self, at: At, event: &Event) -> io::Result<()> {
+        self.paused = false;
         self.note(event, at);
         for line in self.digest.lines(at, event) {
             self.bar.println(line);
@@ -148,10 +151,22 @@ impl Consumer for Bars {
     }
 
     fn tick(&mut self, at: At) -> io::Result<()> {
+        if self.paused {
+            return Ok(());
+        }
         for line in self.digest.due(at) {
             self.bar.println(line);
         }
         self.draw(at);
+        Ok(())
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        self.paused = true;
+        if self.drawn_ms.take().is_some() {
+            self.bar.set_message(String::new());
+            self.bar.tick();
+        }
         Ok(())
     }
 }

@@ -31,4 +31,10 @@ pub trait Consumer {
     /// Shows that time has passed. To be called a few times a second while nothing happens; calling
     /// it more or less often changes nothing but how alive it looks.
     fn tick(&mut self, at: At) -> io::Result<()>;
+
+    /// Takes away what is drawn over, and draws nothing before the next event: somebody is asked
+    /// something in the same place.
+    fn pause(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
