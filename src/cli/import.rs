@@ -1,9 +1,10 @@
 //! `dsenv import ADDR ID`: takes an existing object over.
 
+use super::Exit;
 use super::setting::{Setting, address};
-use super::{Exit, terminal};
 use crate::drive::Problem;
 use clap::Args;
+use serde_json::json;
 
 #[derive(Args)]
 pub(super) struct Typed {
@@ -19,9 +20,11 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     let compiled = setting.compile()?;
     let addr = address(&typed.address)?;
     setting.site.import(&compiled, &addr, &typed.remote_id).await?;
-    terminal::out(&format!(
-        "`{addr}` is `{}` now. `dsenv plan` shows what differs from the blueprint.\n",
+    let text = format!(
+        "`{addr}` is `{}` now. `dsenv plan` shows what differs from the blueprint.",
         typed.remote_id
-    ));
+    );
+    let facts = json!({"address": addr.to_string(), "remote_id": typed.remote_id});
+    setting.done("import", facts, &text);
     Ok(Exit::Done)
 }

@@ -148,6 +148,7 @@ const PLAN_SECRET: &str = "plan";
 /// of them, wrapped for this user: whoever else reads the file learns nothing.
 fn keep(setting: &Setting, planned: &Planned, file: &Path) -> Result<(), Problem> {
     let world = &*setting.site.world;
+    refuse_to_replace(setting, file)?;
     let mut secrets = 0usize;
     let mut bytes = wire::save(&planned.plan, &mut |_| {
         secrets += 1;
@@ -165,6 +166,21 @@ fn keep(setting: &Setting, planned: &Planned, file: &Path) -> Result<(), Problem
     world.disk().write_atomic(file, &bytes)?;
     setting.say(&format!("The plan is kept in `{}`.\n", file.display()));
     Ok(())
+}
+
+/// A plan replaces a plan, and nothing else: `-o dsenv.yaml` would be the end of the blueprint.
+fn refuse_to_replace(setting: &Setting, file: &Path) -> Result<(), Problem> {
+    let shown = file.display();
+    let refuse = |message: String| {
+        let refused = Diagnostic::error(Code::E0906, message);
+        Err(Problem::refused(refused.help("name a file that is not there yet: `-o plan.json`")))
+    };
+    match setting.site.world.disk().read(file, wire::PLAN_FILE_BYTES_MAX as u64) {
+        Ok(None) => Ok(()),
+        Ok(Some(bytes)) if bytes.is_empty() || wire::is_plan(&bytes) => Ok(()),
+        Ok(Some(_)) => refuse(format!("`{shown}` is there, and it is no plan")),
+        Err(error) => refuse(format!("the plan cannot be kept: {}", crate::drive::chain(&error))),
+    }
 }
 
 /// Opens the secrets of a plan's file for the user who made it.

@@ -1,10 +1,11 @@
 //! `dsenv protect` and `dsenv unprotect`.
 
+use super::Exit;
 use super::setting::{Setting, address};
-use super::{Exit, terminal};
 use crate::drive::{Problem, edit_refused};
 use crate::state::edit;
 use clap::Args;
+use serde_json::json;
 
 #[derive(Args)]
 pub(super) struct Typed {
@@ -42,8 +43,7 @@ pub(super) async fn run(setting: &Setting, typed: &Typed, wish: Wish) -> Result<
         Wish::Protect => "is protected now",
         Wish::Unprotect => "may be deleted and replaced again",
     };
-    if !setting.general.quiet {
-        terminal::out(&format!("`{addr}` {word}.\n"));
-    }
+    let facts = json!({"address": addr.to_string()});
+    setting.done(command, facts, &format!("`{addr}` {word}."));
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use crate::resolve::InputSource;
 use crate::world::World;
 use crate::world::real::RealWorld;
 use dsenv_sdk::Addr;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -185,6 +185,19 @@ impl Setting {
             terminal::out(&format!("{:#}\n", json()));
         } else {
             terminal::out(&text());
+        }
+    }
+
+    /// Says that an edit was made: a sentence, or a document with the same facts.
+    pub(super) fn done(&self, command: &str, facts: Json, sentence: &str) {
+        let document = || {
+            let mut document = json!({"format": "dsenv-edit/1", "command": command});
+            let all = document.as_object_mut().expect("it was just made");
+            all.extend(facts.as_object().cloned().unwrap_or_default());
+            document
+        };
+        if self.general.json || !self.general.quiet {
+            self.answer(document, || format!("{sentence}\n"));
         }
     }
 

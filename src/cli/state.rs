@@ -1,14 +1,17 @@
 //! `dsenv state ...`: looks at the state, and mends it.
 
+use super::Exit;
 use super::setting::{Setting, address};
-use super::{Exit, terminal};
+use crate::diag::{Code, Diagnostic};
 use crate::drive::{Problem, edit_refused};
 use crate::report;
 use crate::state::edit::{self, EditError};
+use crate::state::lease::LeaseError;
 use crate::state::{Operation, Outcome};
-use crate::store::History;
+use crate::store::{History, StoreError};
 use clap::Subcommand;
 use dsenv_sdk::Addr;
+use serde_json::json;
 
 #[derive(Subcommand)]
 pub(super) enum Typed {
@@ -60,17 +63,18 @@ pub(super) async fn run(setting: &Setting, typed: Typed) -> Result<Exit, Problem
         Typed::Restore { serial } => {
             let front = setting.front()?;
             let at = setting.site.restore(&front, serial).await?;
-            terminal::out(&format!(
+            let text = format!(
                 "The state is what it was at serial {serial}, and has serial {at} now. Nothing \
-                 else was changed: `dsenv plan` shows what differs.\n"
-            ));
+                 else was changed: `dsenv plan` shows what differs."
+            );
+            setting.done("state restore", json!({"restored": serial, "serial": at}), &text);
             Ok(Exit::Done)
         }
         Typed::Unlock { force } => unlock(setting, force),
         Typed::RotateKey => {
             let front = setting.front()?;
             setting.site.rotate_key(&front).await?;
-            terminal::out("Every secret is encrypted anew.\n");
+            setting.done("state rotate-key", json!({}), "Every secret is encrypted anew.");
             Ok(Exit::Done)
         }
     }
@@ -105,7 +109,8 @@ async fn mv(setting: &Setting, from: &str, to: &str) -> Result<Exit, Problem> {
     let (from, to) = (address(from)?, address(to)?);
     let front = setting.front()?;
     setting.site.rename(&front, &from, &to).await?;
-    terminal::out(&format!("`{from}` is `{to}` now.\n"));
+    let facts = json!({"from": from.to_string(), "to": to.to_string()});
+    setting.done("state mv", facts, &format!("`{from}` is `{to}` now."));
     Ok(Exit::Done)
 }
 
@@ -119,9 +124,10 @@ async fn rm(setting: &Setting, typed: &str) -> Result<Exit, Problem> {
             edit::forget(state, &target).map_err(edit_refused)
         })
         .await?;
-    terminal::out(&format!(
-        "`{addr}` is forgotten. Its objects are still there, and nobody looks after them now.\n"
-    ));
+    let text = format!(
+        "`{addr}` is forgotten. Its objects are still there, and nobody looks after them now."
+    );
+    setting.done("state rm", json!({"address": addr.to_string()}), &text);
     Ok(Exit::Done)
 }
 
@@ -154,10 +160,21 @@ fn row(history: &History, done: &Operation) -> report::history::Row {
 fn unlock(setting: &Setting, force: bool) -> Result<Exit, Problem> {
     let front = setting.front()?;
     let store = setting.site.store(&front)?;
-    let freed = if force { store.unlock_by_force()? } else { store.unlock()? };
-    terminal::out(&match freed {
-        Some(holder) => format!("The lock of {holder} is freed.\n"),
-        None => "Nobody holds the lock.\n".to_owned(),
-    });
+    let freed = if force { store.unlock_by_force() } else { store.unlock() };
+    let freed = freed.map_err(|error| match error {
+        StoreError::Lease(LeaseError::Held { holder, .. }) => {
+            let message = format!("the lock belongs to {holder}, which is alive");
+            let help = "wait for it, or end it; `--force` takes the lock from it all the same";
+            Problem::refused(Diagnostic::error(Code::E0801, message).help(help))
+        }
+        error => error.into(),
+    })?;
+    let text = match &freed {
+        Some(holder) => format!("The lock of {holder} is freed."),
+        None => "Nobody holds the lock.".to_owned(),
+    };
+    let holder =
+        freed.map(|holder| json!({"user": holder.user, "host": holder.host, "pid": holder.pid}));
+    setting.done("state unlock", json!({"holder": holder}), &text);
     Ok(Exit::Done)
 }

@@ -81,6 +81,11 @@ fn flags_that_contradict_each_other_are_refused() {
          environments: {dev: {provider: local}}\n",
     );
     place.ok(&["plan", "-o", "plan.json"]);
+    place.ok(&["plan", "-o", "plan.json"]);
+    for file in ["dsenv.yaml", ".", "nowhere/plan.json"] {
+        let ran = place.run(&["plan", "-o", file]);
+        assert_eq!(ran.code, 1, "{file}: {}\n{}", ran.out, ran.err);
+    }
     for command in [
         &["plan", "--target", "one", "--exclude", "one"][..],
         &["apply", "--yes", "--target", "one", "--exclude", "one"],

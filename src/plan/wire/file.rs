@@ -94,6 +94,11 @@ pub fn save(plan: &Plan, seal: Seal<'_>) -> Vec<u8> {
     file
 }
 
+/// Says whether these bytes begin as a plan's file does, of whatever version.
+pub fn is_plan(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"{\n  \"format\": \"dsenv-plan-file/")
+}
+
 /// Computes the name of a plan: what an operation remembers of the plan that it applied. The same
 /// plan has the same name, saved or not; the text of its secrets does not enter into it.
 pub fn digest(plan: &Plan) -> String {

@@ -13,7 +13,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 
-pub use file::{FILE_FORMAT, PLAN_FILE_BYTES_MAX, PlanFileError, digest, load, save};
+pub use file::{FILE_FORMAT, PLAN_FILE_BYTES_MAX, PlanFileError, digest, is_plan, load, save};
 pub use schema::plan_schema;
 pub use shown::{Document, FORMAT, path_text, shown};
 pub use term::{BoxError, Open, Seal};
