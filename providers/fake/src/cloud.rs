@@ -103,9 +103,13 @@ impl FakeCloud {
     }
 
     /// Makes an object be seen as it was before its creation or last update by this many reads of
-    /// it. `find` stays truthful.
+    /// it. `find` stays truthful. With 0 the cloud has caught up: what was behind is so no more.
     pub fn set_stale_reads(&self, reads: u32) {
-        self.inner().world.settings.stale_reads = reads;
+        let mut inner = self.inner();
+        inner.world.settings.stale_reads = reads;
+        if reads == 0 {
+            inner.world.objects.values_mut().for_each(|object| object.stale = None);
+        }
     }
 
     /// Makes `find` not see either what reads do not see yet. An engine cannot adopt under this;

@@ -61,7 +61,7 @@ pub struct Object {
     /// What the create asked for: a token sent again must ask for the same.
     created_with: Map,
     /// For how many reads it is still seen as it was: `None` inside is "not there".
-    stale: Option<(u32, Option<Observed>)>,
+    pub(crate) stale: Option<(u32, Option<Observed>)>,
 }
 
 /// What a test may set.
