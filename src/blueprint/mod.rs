@@ -147,8 +147,10 @@ pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
 }
 
 fn digest(node: &Node) -> String {
+    let mut content = Vec::new();
+    node.write_content(&mut content);
     let mut hash = blake3::Hasher::new_derive_key("dsenv 2026-11 blueprint digest");
-    node.hash(&mut hash);
+    hash.update(&content);
     hash.finalize().to_hex().to_string()
 }
 

@@ -254,9 +254,11 @@ impl Progress {
 
 /// Words the outcome for the report, with the places in the blueprint.
 fn tell(setting: &Setting, outcome: &apply::Outcome, elapsed_ms: u64) -> report::outcome::Outcome {
-    let nodes = match (outcome.is_complete(), setting.site.compile(&setting.request)) {
-        (false, Ok((compiled, _))) => compiled.native.nodes,
-        _ => Default::default(),
+    let nodes = if outcome.is_complete() {
+        Default::default()
+    } else {
+        let compiled = setting.site.compile(&setting.request).ok();
+        compiled.map(|(compiled, _)| compiled.native.nodes).unwrap_or_default()
     };
     let failure = |failed: &apply::Failed| report::outcome::Failure {
         addr: failed.addr.clone(),

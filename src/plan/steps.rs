@@ -3,7 +3,7 @@
 use super::{NodeFacts, Step, Verb};
 use crate::diff::{Action, Change, Mode, Reason};
 use crate::lower::Native;
-use crate::state::{Resource, State};
+use crate::state::{Object, Resource, State};
 use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{DataFate, OnDestroy};
 use dsenv_sdk::schema::ReplaceOrder;
@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The steps of each node: what makes the new version ready, and what makes old objects gone.
 #[derive(Default)]
 struct StepsOf {
+    /// Where its change stands.
+    at: usize,
     ready: Option<u32>,
     gone: Vec<u32>,
 }
@@ -54,11 +56,14 @@ pub fn build(
     let mut steps = Vec::new();
     let mut nodes = BTreeMap::new();
     let mut steps_of: BTreeMap<Addr, StepsOf> = BTreeMap::new();
-    for change in changes.iter_mut() {
+    for (at, change) in changes.iter_mut().enumerate() {
+        if is_untouched(change, sources) {
+            continue;
+        }
         let facts = facts(change, sources);
         settle_action(change, facts.as_ref(), sources);
         let change = &*change;
-        let mut made = StepsOf::default();
+        let mut made = StepsOf { at, ..StepsOf::default() };
         for verb in verbs(change, facts.as_ref(), sources) {
             let number = u32::try_from(steps.len()).expect("a plan has less than 2^32 steps");
             match verb {
@@ -207,6 +212,21 @@ fn fate(change: &Change, facts: Option<&NodeFacts>, sources: &Sources<'_>) -> Op
     }
 }
 
+/// Says whether nothing is done with a node, and nothing is to be written down of it: true of nearly
+/// all nodes of nearly all plans.
+fn is_untouched(change: &Change, sources: &Sources<'_>) -> bool {
+    let prior = sources.state.resources.get(&change.addr);
+    let node = sources.native.nodes.get(&change.addr);
+    let (Action::NoOp, Some(prior), Some(node)) = (change.action, prior, node) else {
+        return false;
+    };
+    let known = |object: &Object| change.observed.as_ref().is_none_or(|it| *it == object.observed);
+    prior.deposed.is_empty()
+        && prior.current.as_ref().is_some_and(known)
+        && prior.depends_on == node.depends_on
+        && prior.on_destroy == node.on_destroy
+}
+
 /// Takes into the state what it does not know yet: what refresh saw, or changed facts of the node.
 fn record(
     change: &Change,
@@ -242,12 +262,10 @@ fn link(
     steps_of: &BTreeMap<Addr, StepsOf>,
     steps: &mut [Step],
 ) {
-    let changes: BTreeMap<&Addr, &Change> =
-        changes.iter().map(|change| (&change.addr, change)).collect();
     let mut wishes = Vec::new();
     let mut halves = Vec::new();
     for (addr, made) in steps_of {
-        let Change { action, order, .. } = changes[addr];
+        let Change { action, order, .. } = &changes[made.at];
         let anew = matches!(action, Action::Replace | Action::Create);
         let deletes_first = anew && *order == ReplaceOrder::DeleteFirst && !made.gone.is_empty();
         if let Some(ready) = made.ready {

@@ -267,31 +267,32 @@ impl Node {
         (offset >= line.start).then_some(offset)
     }
 
-    /// Feeds what the tree says to a hash, whatever its layout and the order of its keys. Trees that
-    /// differ in more feed different bytes: every part is preceded by its sort and its length.
-    pub fn hash(&self, hash: &mut blake3::Hasher) {
+    /// Appends what the tree says, whatever its layout and the order of its keys, as bytes to be
+    /// hashed. Trees that differ in more give different bytes: every part is preceded by its sort
+    /// and its length.
+    pub fn write_content(&self, bytes: &mut Vec<u8>) {
         let mut part = |sort: u8, length: usize| {
-            hash.update(&[sort, u8::from(self.is_quoted())]);
-            hash.update(&(length as u64).to_le_bytes());
+            bytes.extend_from_slice(&[sort, u8::from(self.is_quoted())]);
+            bytes.extend_from_slice(&(length as u64).to_le_bytes());
         };
         match &self.kind {
             NodeKind::List(items) => {
                 part(b'l', items.len());
-                items.iter().for_each(|item| item.hash(hash));
+                items.iter().for_each(|item| item.write_content(bytes));
             }
             NodeKind::Map(map) => {
                 part(b'm', map.len());
                 for index in &map.by_key {
                     let Entry { key, value, .. } = &map.entries[*index as usize];
-                    hash.update(&(key.len() as u64).to_le_bytes());
-                    hash.update(key.as_bytes());
-                    value.hash(hash);
+                    bytes.extend_from_slice(&(key.len() as u64).to_le_bytes());
+                    bytes.extend_from_slice(key.as_bytes());
+                    value.write_content(bytes);
                 }
             }
             _ => {
                 let text = self.scalar_text().unwrap_or_default();
                 part(b's', text.len());
-                hash.update(text.as_bytes());
+                bytes.extend_from_slice(text.as_bytes());
             }
         }
     }
