@@ -9,6 +9,7 @@ mod laws;
 mod plan;
 mod process;
 mod refusals;
+mod scale;
 mod scenarios;
 mod sim;
 mod tidy;
