@@ -322,6 +322,15 @@ impl Admin<'_> {
 }
 
 impl AdminError {
+    /// Says whether the server could not be asked, as opposed to what it refuses.
+    pub fn is_out_of_reach(&self) -> bool {
+        match self {
+            AdminError::Connect { .. } => true,
+            AdminError::Sql { source, .. } => source.as_db_error().is_none(),
+            AdminError::Name { .. } | AdminError::NoDatabase { .. } => false,
+        }
+    }
+
     /// Says whether the server did not accept the password of the superuser.
     pub fn is_wrong_password(&self) -> bool {
         match self {

@@ -25,7 +25,7 @@ use rustix::process::Signal;
 use std::ffi::OsString;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -265,9 +265,14 @@ impl Server {
         &self.data_dir
     }
 
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
     /// Returns address and port as text.
     pub fn at(&self) -> String {
-        std::net::SocketAddr::new(self.address, self.port).to_string()
+        self.address().to_string()
     }
 
     /// Makes the data folder, with this password for [`SUPERUSER`].

@@ -152,7 +152,8 @@ async fn objects(place: &Place) {
     assert_eq!(run(entry).await, "two\n2\n");
 }
 
-async fn run(entry: Entry) -> String {
+/// Runs what an entry says and returns what it printed.
+pub(crate) async fn run(entry: Entry) -> String {
     let mut command = tokio::process::Command::new("/usr/bin/env");
     command.env_clear().current_dir(&entry.dir);
     for (name, value) in &entry.env {

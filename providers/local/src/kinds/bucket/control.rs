@@ -87,16 +87,53 @@ pub(super) async fn ensure_bucket(
     done(ask(env, &request).await?)
 }
 
-/// Deletes a bucket with its objects; one that does not exist is deleted.
+/// Deletes a bucket with its objects; one that does not exist is deleted. Where no endpoint runs, the
+/// store is opened for a moment: one that cannot run is not needed to take its buckets away.
 pub(super) async fn delete_bucket(env: &Environment, bucket: &str) -> Result<(), OpError> {
-    endpoint::ensure(env).await?;
-    done(ask(env, &Request::Delete { bucket: bucket.to_owned() }).await?)
+    let request = Request::Delete { bucket: bucket.to_owned() };
+    if let Some(reply) = ask_running(env, &request).await? {
+        return done(reply);
+    }
+    let (store, name) = (env.dir.join(endpoint::STORE), bucket.to_owned());
+    let deleted = tokio::task::spawn_blocking(move || {
+        Store::open(&store)?.delete_bucket(&name, Contents::Delete)
+    });
+    match deleted.await.expect("deleting a bucket does not panic") {
+        // The endpoint came up in between.
+        Err(StoreError::Busy(_)) => done(ask(env, &request).await?),
+        deleted => deleted.map_err(store_error),
+    }
 }
 
 /// Has the endpoint read the keys from the records again.
 pub(super) async fn read_keys(env: &Environment) -> Result<(), OpError> {
     endpoint::ensure(env).await?;
     done(ask(env, &Request::ReadKeys).await?)
+}
+
+/// The same where it runs. One that does not reads them when it starts.
+pub(super) async fn read_keys_if_running(env: &Environment) -> Result<(), OpError> {
+    match ask_running(env, &Request::ReadKeys).await? {
+        Some(reply) => done(reply),
+        None => Ok(()),
+    }
+}
+
+/// Asks the endpoint when it runs; `None` when it does not. One that is just starting is waited for.
+async fn ask_running(env: &Environment, request: &Request) -> Result<Option<Reply>, OpError> {
+    if let Ok(reply) = exchange(env, request).await {
+        return Ok(Some(reply));
+    }
+    if !endpoint::runs(env).await? {
+        return Ok(None);
+    }
+    match ask(env, request).await {
+        Ok(reply) => Ok(Some(reply)),
+        Err(error) => match endpoint::runs(env).await? {
+            true => Err(error),
+            false => Ok(None),
+        },
+    }
 }
 
 /// Reads buckets, `None` for one that does not exist. Starts nothing: without a supervisor the store

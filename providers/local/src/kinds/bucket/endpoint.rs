@@ -7,7 +7,7 @@
 use super::control::Control;
 use crate::environment::{Environment, Record, Records, Stage, disk_error, supervisor_error};
 use crate::s3::{Keys, Right, Store, serve, system_clock};
-use crate::supervisor::{Health, Host, HostedTask, Restart, Stop, Unit, Work};
+use crate::supervisor::{Health, Host, HostedTask, Restart, State, Stop, Unit, Work};
 use async_trait::async_trait;
 use dsenv_sdk::provider::Token;
 use dsenv_sdk::seal::{SealKey, parse_hex, push_hex};
@@ -58,16 +58,39 @@ pub(super) async fn ensure(env: &Environment) -> Result<String, OpError> {
     Ok(format!("http://{address}"))
 }
 
+/// Says whether the endpoint has the store open, or may have soon. Starts nothing.
+pub(super) async fn runs(env: &Environment) -> Result<bool, OpError> {
+    let Some(client) = env.supervisor.connect().await.map_err(supervisor_error)? else {
+        return Ok(false);
+    };
+    let units = client.list().await.map_err(supervisor_error)?;
+    let unit = units.into_iter().find(|unit| unit.name == UNIT);
+    Ok(unit.is_some_and(|unit| match unit.state {
+        State::Starting | State::Healthy | State::Unhealthy { .. } => true,
+        State::Stopped | State::Failed { .. } | State::Backoff { .. } => false,
+    }))
+}
+
+/// What became of the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It ended, and its store is gone with every bucket.
+    Nothing,
+    /// Another bucket needs it.
+    Endpoint,
+}
+
 /// Ends the endpoint and removes its store once no bucket but this one is recorded.
-pub(super) async fn end_without_buckets(env: &Environment, gone: &Token) -> Result<(), OpError> {
+pub(super) async fn end_without_buckets(env: &Environment, gone: &Token) -> Result<Left, OpError> {
     let _lock = env.endpoint.lock().await;
     let buckets = env.records.of_type(super::BUCKET.name).map_err(disk_error)?;
     if buckets.iter().any(|record| record.token != *gone) {
-        return Ok(());
+        return Ok(Left::Endpoint);
     }
     env.remove_unit(UNIT).await?;
     env.remove_folder(&env.dir.join(STORE)).await.map_err(disk_error)?;
-    env.addresses.release(UNIT).map_err(disk_error)
+    env.addresses.release(UNIT).map_err(disk_error)?;
+    Ok(Left::Nothing)
 }
 
 fn unit(env: &Environment, address: SocketAddr) -> Unit {

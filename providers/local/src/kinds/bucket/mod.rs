@@ -208,11 +208,16 @@ impl Object for Bucket {
             let message = "local cannot keep a last copy of a bucket";
             return Err(OpError::new(OpErrorClass::Invalid, message));
         }
+        // The last one goes with its store, whether that can be opened or not.
+        if endpoint::end_without_buckets(env, &record.token).await? == endpoint::Left::Nothing {
+            return Ok(());
+        }
         // A name that was refused at creation is another object's.
         if env.dir.join(endpoint::STORE).exists() && refuse_second(env, record).is_ok() {
             control::delete_bucket(env, name(record)).await?;
         }
-        endpoint::end_without_buckets(env, &record.token).await
+        // The others may have gone meanwhile.
+        endpoint::end_without_buckets(env, &record.token).await.map(drop)
     }
 
     async fn restore(&self, env: &Environment, _record: &Record) -> Result<(), OpError> {

@@ -8,7 +8,9 @@ use super::{Object, Service, major};
 use crate::account::reachable_or;
 use crate::environment::{Assigned, Environment, Record, disk_error, failure, supervisor_error};
 use crate::postgres::admin::AdminError;
-use crate::postgres::{Binaries, Host, Recovered, Server, ServerAccounts, ServerError, server};
+use crate::postgres::{
+    Admin, Binaries, Host, Recovered, Server, ServerAccounts, ServerError, server,
+};
 use crate::python::venv::blocking;
 use crate::supervisor::{
     Command, EnvValue, Health, Process, Restart, RunAs, StopSignal, Unit, Work,
@@ -60,6 +62,8 @@ const SHARED_CACHE: &str = "/var/cache/dsenv";
 /// Where the private values of a record have them.
 const PASSWORD: &str = "password";
 const DATA_DIR: &str = "data_dir";
+/// Names of roles that were deleted while the server could not be asked.
+const LEFT_ROLES: &str = "left_roles";
 
 pub(crate) struct Postgres;
 
@@ -247,7 +251,68 @@ async fn start(
     client.put_unit(unit).await.map_err(supervisor_error)?;
     let what = format!("the database at {address}");
     env.wait_healthy(&client, &name, &what, READY_WITHIN).await?;
-    known.server.wait_ready(&known.password, READY_WITHIN).await.map_err(server_error)
+    known.server.wait_ready(&known.password, READY_WITHIN).await.map_err(server_error)?;
+    if left_roles(env, record)?.is_empty() {
+        return Ok(());
+    }
+    let admin = known.server.admin(&known.password).await.map_err(admin_error)?;
+    drop_left_roles(env, record, &admin).await
+}
+
+/// Opens a session of the superuser on a server that was made before, which is started when it does
+/// not run.
+pub(super) async fn session<'a>(
+    env: &Environment,
+    record: &Record,
+    known: &'a Known,
+    watch: Watch<'_>,
+) -> Result<Admin<'a>, OpError> {
+    let admin = match known.server.admin(&known.password).await {
+        Ok(admin) => admin,
+        Err(_) => {
+            start(env, record, known, known.server.address(), watch).await?;
+            known.server.admin(&known.password).await.map_err(admin_error)?
+        }
+    };
+    drop_left_roles(env, record, &admin).await?;
+    Ok(admin)
+}
+
+/// Notes, durably, a role that is to be dropped once the server runs again.
+pub(super) fn leave_role(env: &Environment, server: &Record, role: &str) -> Result<(), OpError> {
+    let note = |record: &mut Record| {
+        let left = record.own.entry(LEFT_ROLES.to_owned()).or_insert(Value::List(Vec::new()));
+        let Value::List(names) = left else { return };
+        if !names.iter().any(|name| name.as_text() == Some(role)) {
+            names.push(Value::text(role));
+        }
+    };
+    env.records.change(&server.token, note).map_err(disk_error)
+}
+
+/// The noted roles, as they are on disk now.
+fn left_roles(env: &Environment, server: &Record) -> Result<Vec<String>, OpError> {
+    let record = env.records.get(&server.token).map_err(disk_error)?;
+    let noted = record.as_ref().and_then(|record| record.own.get(LEFT_ROLES)?.as_list());
+    Ok(noted.into_iter().flatten().filter_map(Value::as_text).map(str::to_owned).collect())
+}
+
+/// Drops the noted roles. The session holds the lock of the server's administration, so no role of
+/// one of these names is made between the look at the notes and their end.
+async fn drop_left_roles(
+    env: &Environment,
+    server: &Record,
+    admin: &Admin<'_>,
+) -> Result<(), OpError> {
+    let names = left_roles(env, server)?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    for name in &names {
+        admin.drop_role(name).await.map_err(admin_error)?;
+    }
+    let forget = |record: &mut Record| drop(record.own.remove(LEFT_ROLES));
+    env.records.change(&server.token, forget).map_err(disk_error)
 }
 
 #[async_trait]
@@ -271,6 +336,8 @@ impl Object for Postgres {
         known.server.init(&known.password).await.map_err(server_error)?;
         let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
         start(env, record, &known, address, watch).await?;
+        // Dropped by now; this copy of the record must not bring the note back.
+        record.own.remove(LEFT_ROLES);
         let database = record.arg_text("database").unwrap_or_default().to_owned();
         let admin = known.server.admin(&known.password).await.map_err(admin_error)?;
         admin.ensure_database(&database).await.map_err(admin_error)?;

@@ -1,0 +1,95 @@
+//! Services that do not run: what can be done without them is done.
+
+use crate::place::{
+    Place, map, postgres_version, resource, skipped, supervisors, until, using, with_place,
+};
+use crate::whole::run;
+use dsenv_sdk::Addr;
+use dsenv_sdk::provider::{DataFate, Right, Use};
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Every test of this file.
+pub(crate) const ALL: &[(&str, fn())] = &[
+    ("a_database_that_does_not_start_is_destroyed_with_its_roles", broken_database),
+    ("a_role_deleted_while_its_server_is_down_is_gone_after_the_next_start", left_role),
+    ("buckets_and_keys_of_an_endpoint_that_cannot_run_are_deleted", broken_endpoint),
+];
+
+const NO_POSTGRES: &str = "PostgreSQL: nothing in /usr/lib/postgresql (apt-get install postgresql)";
+
+/// A database and a machine with a role in it; returns where the data is.
+async fn with_role(place: &Place, version: &str) -> PathBuf {
+    let fields = json!({"engine": "postgres", "version": version});
+    place.apply(&resource("features", "database", fields)).await.expect("a database");
+    let used =
+        Use { target: Addr::resource("features"), kind: "database", right: Right::ReadWrite };
+    let machine = using(resource("m", "machine", json!({})), vec![used]);
+    place.apply(&machine).await.expect("a machine");
+    PathBuf::from(sql(place, "show data_directory").await)
+}
+
+async fn sql(place: &Place, text: &str) -> String {
+    let argv = ["psql", "-Atc", text].map(str::to_owned);
+    let entry = place.operate().enter(&Addr::resource("features"), &argv).await.expect("a way in");
+    run(entry).await.trim().to_owned()
+}
+
+/// Ends the server and sees to it that it does not start again; returns what was there before.
+async fn break_server(data: &std::path::Path) -> String {
+    let file = data.join("postgresql.conf");
+    let before = std::fs::read_to_string(&file).expect("a configuration");
+    let mut broken = std::fs::File::options().append(true).open(&file).expect("ours");
+    broken.write_all(b"\nno_such_setting = 1\n").expect("written");
+    let pid = std::fs::read_to_string(data.join("postmaster.pid")).expect("it runs");
+    let pid: u32 = pid.lines().next().expect("a line").parse().expect("a pid");
+    crate::place::kill(pid);
+    until("the server ended", async || (!crate::place::alive(pid)).then_some(())).await;
+    before
+}
+
+fn broken_database() {
+    let Some(version) = postgres_version() else { return skipped(NO_POSTGRES) };
+    with_place(async |place| {
+        let data = with_role(place, &version).await;
+        break_server(&data).await;
+        // The end of the test is the test: everything is deleted, and nothing is left.
+    });
+}
+
+fn left_role() {
+    let Some(version) = postgres_version() else { return skipped(NO_POSTGRES) };
+    with_place(async |place| {
+        let data = with_role(place, &version).await;
+        let count = "select count(*) from pg_roles where rolname = 'm'";
+        assert_eq!(sql(place, count).await, "1");
+        let configuration = break_server(&data).await;
+        place.delete("m.grant[\"features\"]", DataFate::Delete).await.expect("deleted");
+        std::fs::write(data.join("postgresql.conf"), configuration).expect("mended");
+        let addr = Addr::resource("features");
+        place.update(&addr, &place.args(&addr)).await.expect("it runs again");
+        assert_eq!(sql(place, count).await, "0");
+    });
+}
+
+fn broken_endpoint() {
+    with_place(async |place| {
+        place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
+        place.apply(&resource("pond", "bucket", json!({}))).await.expect("a bucket");
+        let args = json!({"bucket": "bench-dev-lake", "holder": "m", "right": "read"});
+        let key: Addr = "m.grant[\"lake\"]".parse().expect("an address");
+        place.create(&key, "local.key", &map(args)).await.expect("a key");
+        let endpoint = place.values("lake")["endpoint"].as_text().expect("a URL").to_owned();
+        let address = endpoint.trim_start_matches("http://").to_owned();
+        supervisors(&place.dir).into_iter().for_each(crate::place::kill);
+        let held = until("the port is free", async || std::net::TcpListener::bind(&address).ok());
+        let held = held.await;
+        let status = place.operate().status().await.expect("a status");
+        assert!(status.iter().all(|it| !it.well), "{status:?}");
+        place.delete("m.grant[\"lake\"]", DataFate::Delete).await.expect("the key is deleted");
+        place.delete("lake", DataFate::Delete).await.expect("the first bucket is deleted");
+        place.delete("pond", DataFate::Delete).await.expect("the last bucket is deleted");
+        drop(held);
+    });
+}
