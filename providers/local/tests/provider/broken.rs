@@ -8,12 +8,13 @@ use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{DataFate, Right, Use};
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Every test of this file.
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_database_that_does_not_start_is_destroyed_with_its_roles", broken_database),
     ("a_role_deleted_while_its_server_is_down_is_gone_after_the_next_start", left_role),
+    ("a_database_keeps_the_programs_that_it_was_made_with", kept_programs),
     ("buckets_and_keys_of_an_endpoint_that_cannot_run_are_deleted", broken_endpoint),
 ];
 
@@ -37,7 +38,7 @@ async fn sql(place: &Place, text: &str) -> String {
 }
 
 /// Ends the server and sees to it that it does not start again; returns what was there before.
-async fn break_server(data: &std::path::Path) -> String {
+async fn break_server(data: &Path) -> String {
     let file = data.join("postgresql.conf");
     let before = std::fs::read_to_string(&file).expect("a configuration");
     let mut broken = std::fs::File::options().append(true).open(&file).expect("ours");
@@ -70,6 +71,39 @@ fn left_role() {
         let addr = Addr::resource("features");
         place.update(&addr, &place.args(&addr)).await.expect("it runs again");
         assert_eq!(sql(place, count).await, "0");
+    });
+}
+
+/// A search would find the system's programs; the record names others of the same version.
+fn kept_programs() {
+    let Some(version) = postgres_version() else { return skipped(NO_POSTGRES) };
+    with_place(async |place| {
+        let data = with_role(place, &version).await;
+        let bin = place.dir.join("bin");
+        std::fs::create_dir(&bin).expect("ours");
+        let system = PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
+        for program in std::fs::read_dir(&system).expect("it is installed").flatten() {
+            let link = bin.join(program.file_name());
+            std::os::unix::fs::symlink(program.path(), link).expect("linked");
+        }
+        for file in crate::place::files_below(&place.dir.join("objects")) {
+            let text = std::fs::read_to_string(&file).expect("a record");
+            let (old, new) = (system.display().to_string(), bin.display().to_string());
+            std::fs::write(&file, text.replace(&old, &new)).expect("ours");
+        }
+        let runs = async |folder: &Path| {
+            let program = folder.join("postgres").display().to_string();
+            until("it runs from there", async || {
+                place.operate().status().await.expect("a status");
+                let pid = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+                let words = std::fs::read(format!("/proc/{}/cmdline", pid.lines().next()?)).ok()?;
+                words.starts_with(format!("{program}\0").as_bytes()).then_some(())
+            })
+            .await;
+        };
+        runs(&bin).await;
+        std::fs::remove_dir_all(&bin).expect("ours");
+        runs(&system).await;
     });
 }
 

@@ -62,6 +62,8 @@ const SHARED_CACHE: &str = "/var/cache/dsenv";
 /// Where the private values of a record have them.
 const PASSWORD: &str = "password";
 const DATA_DIR: &str = "data_dir";
+/// The folder of the programs that the server runs.
+const PROGRAMS: &str = "programs";
 /// Names of roles that were deleted while the server could not be asked.
 const LEFT_ROLES: &str = "left_roles";
 
@@ -81,11 +83,23 @@ pub(super) struct Known {
     pub(super) password: Secret,
 }
 
-/// Describes the server of a record that was begun before.
+/// Describes the server of a record that was begun before, with the programs that it has; where they
+/// are gone, others are found.
 pub(super) async fn known(
     env: &Environment,
     record: &Record,
     watch: Watch<'_>,
+) -> Result<Known, OpError> {
+    let accounts = accounts(record)?;
+    let binaries = binaries(env, record, accounts.as_ref(), watch).await?;
+    describe(env, record, accounts, binaries)
+}
+
+fn describe(
+    env: &Environment,
+    record: &Record,
+    accounts: Option<ServerAccounts>,
+    binaries: Binaries,
 ) -> Result<Known, OpError> {
     let missing = |what: &str| {
         let message = format!("the record of `{}` has no {what}", record.addr);
@@ -95,8 +109,6 @@ pub(super) async fn known(
     let data = record.own_text(DATA_DIR).ok_or_else(|| missing("data folder"))?;
     let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
     let assigned = assigned.ok_or_else(|| missing("address"))?;
-    let accounts = accounts()?;
-    let binaries = binaries(env, record, accounts.as_ref(), watch).await?;
     let server = server(binaries, Path::new(data), &assigned, accounts)?;
     Ok(Known { server, password: Secret::new(password) })
 }
@@ -111,8 +123,13 @@ fn server(
     Server::new(binaries, data, assigned.address.into(), port, accounts).map_err(server_error)
 }
 
-fn accounts() -> Result<Option<ServerAccounts>, OpError> {
-    ServerAccounts::find().map_err(|error| {
+/// Who runs the server; once there is data, its owner.
+fn accounts(record: &Record) -> Result<Option<ServerAccounts>, OpError> {
+    let found = match record.own_text(DATA_DIR) {
+        Some(data) => ServerAccounts::of_data(Path::new(data)),
+        None => ServerAccounts::find(),
+    };
+    found.map_err(|error| {
         let class = OpErrorClass::Denied { permission: None };
         failure(class, "PostgreSQL has no account to run as", &error)
     })
@@ -133,6 +150,11 @@ async fn binaries(
     let account = accounts.map(|accounts| &accounts.server);
     let cache = reachable_or(&wanted, Path::new(SHARED_CACHE), account);
     let host = Host { env: &env.tools, cache: &cache, accounts };
+    if let Some(folder) = record.own_text(PROGRAMS)
+        && let Some(kept) = Binaries::kept(Path::new(folder), major, host).await
+    {
+        return Ok(kept);
+    }
     Binaries::find(major, host, &mut |line| watch(line)).await.map_err(|missing| {
         let help = missing.help();
         failure(OpErrorClass::Invalid, "the database cannot be had", &missing).help(help)
@@ -200,11 +222,13 @@ fn unit(env: &Environment, record: &Record, server: &Server, address: SocketAddr
     }
 }
 
-/// Puts password, data folder and address of a server that is begun into its record, durably.
+/// Puts password, data folder, programs and address of a server that is begun into its record,
+/// durably.
 fn begin(
     env: &Environment,
     record: &mut Record,
     accounts: Option<&ServerAccounts>,
+    binaries: &Binaries,
 ) -> Result<Assigned, OpError> {
     let assigned = env
         .addresses
@@ -221,8 +245,10 @@ fn begin(
         let data = reachable_or(&wanted, Path::new(SHARED_DATA), account);
         record.own.insert(DATA_DIR.to_owned(), Value::text(data.to_string_lossy()));
         record.own.insert(PASSWORD.to_owned(), Value::Secret(random_text(32)));
-        env.records.save(record).map_err(disk_error)?;
     }
+    let programs = Value::text(binaries.folder().to_string_lossy());
+    record.own.insert(PROGRAMS.to_owned(), programs);
+    env.records.save(record).map_err(disk_error)?;
     Ok(assigned)
 }
 
@@ -327,11 +353,11 @@ impl Object for Postgres {
         record: &mut Record,
         watch: Watch<'_>,
     ) -> Result<(), OpError> {
-        let accounts = accounts()?;
+        let accounts = accounts(record)?;
         // First what may be missing: then nothing was begun.
-        binaries(env, record, accounts.as_ref(), watch).await?;
-        let assigned = begin(env, record, accounts.as_ref())?;
-        let known = known(env, record, watch).await?;
+        let binaries = binaries(env, record, accounts.as_ref(), watch).await?;
+        let assigned = begin(env, record, accounts.as_ref(), &binaries)?;
+        let known = describe(env, record, accounts, binaries)?;
         watch("making the database's data folder");
         known.server.init(&known.password).await.map_err(server_error)?;
         let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
