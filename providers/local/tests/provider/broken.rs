@@ -1,7 +1,8 @@
 //! Services that do not run: what can be done without them is done.
 
 use crate::place::{
-    Place, map, postgres_version, resource, skipped, supervisors, until, using, with_place,
+    Place, alive, kill, map, postgres_version, processes_with, resource, skipped, supervisors,
+    until, using, with_place,
 };
 use crate::whole::run;
 use dsenv_sdk::Addr;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_database_that_does_not_start_is_destroyed_with_its_roles", broken_database),
     ("a_role_deleted_while_its_server_is_down_is_gone_after_the_next_start", left_role),
+    ("a_role_that_is_added_after_a_reboot_starts_its_server", role_after_reboot),
     ("a_database_keeps_the_programs_that_it_was_made_with", kept_programs),
     ("buckets_and_keys_of_an_endpoint_that_cannot_run_are_deleted", broken_endpoint),
 ];
@@ -45,8 +47,8 @@ async fn break_server(data: &Path) -> String {
     broken.write_all(b"\nno_such_setting = 1\n").expect("written");
     let pid = std::fs::read_to_string(data.join("postmaster.pid")).expect("it runs");
     let pid: u32 = pid.lines().next().expect("a line").parse().expect("a pid");
-    crate::place::kill(pid);
-    until("the server ended", async || (!crate::place::alive(pid)).then_some(())).await;
+    kill(pid);
+    until("the server ended", async || (!alive(pid)).then_some(())).await;
     before
 }
 
@@ -71,6 +73,22 @@ fn left_role() {
         let addr = Addr::resource("features");
         place.update(&addr, &place.args(&addr)).await.expect("it runs again");
         assert_eq!(sql(place, count).await, "0");
+    });
+}
+
+fn role_after_reboot() {
+    let Some(version) = postgres_version() else { return skipped(NO_POSTGRES) };
+    with_place(async |place| {
+        with_role(place, &version).await;
+        supervisors(&place.dir).into_iter().for_each(kill);
+        while let Some(pid) = processes_with(&place.dir).into_iter().find(|pid| alive(*pid)) {
+            kill(pid);
+        }
+        let used = Use { target: Addr::resource("features"), kind: "database", right: Right::Read };
+        let machine = using(resource("second", "machine", json!({})), vec![used]);
+        place.apply(&machine).await.expect("a machine");
+        let count = "select count(*) from pg_roles where rolname in ('m', 'second')";
+        assert_eq!(sql(place, count).await, "2");
     });
 }
 
@@ -116,7 +134,7 @@ fn broken_endpoint() {
         place.create(&key, "local.key", &map(args)).await.expect("a key");
         let endpoint = place.values("lake")["endpoint"].as_text().expect("a URL").to_owned();
         let address = endpoint.trim_start_matches("http://").to_owned();
-        supervisors(&place.dir).into_iter().for_each(crate::place::kill);
+        supervisors(&place.dir).into_iter().for_each(kill);
         let held = until("the port is free", async || std::net::TcpListener::bind(&address).ok());
         let held = held.await;
         let status = place.operate().status().await.expect("a status");

@@ -93,7 +93,7 @@ impl Object for Role {
         let role = record.arg_text("role").unwrap_or_default().to_owned();
         let known = known(env, &server, watch).await?;
         let database = server.arg_text("database").unwrap_or_default();
-        let admin = known.server.admin(&known.password).await.map_err(admin_error)?;
+        let admin = session(env, &server, &known, watch).await?;
         let made = admin.ensure_role(&role, &password, right(record), database).await;
         made.map_err(admin_error)?;
         let at = known.server.at();
