@@ -5,8 +5,9 @@ use super::layout::{FileId, Layout};
 use super::process::Identity;
 use super::protocol::{self, Channel, Pong, ReadError, Reply, Request, Unhealthy};
 use super::unit::{Unit, UnitStatus};
-use super::{clock, daemon, log};
+use super::{clock, daemon, family, log};
 use dsenv_sdk::seal::SealKey;
+use rustix::process::Signal;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -145,8 +146,11 @@ impl Supervisor {
     pub async fn shutdown(&self) -> Result<(), SupervisorError> {
         let client = match self.connect().await? {
             Some(client) => client,
-            // Without a supervisor there may still be services, of one that was killed.
-            None if self.left_services() => self.ensure().await?,
+            // Without a daemon there may still be services, of one that was killed, or a guard that is
+            // about to start another one.
+            None if self.left_services() || is_locked(&self.layout.guard_lock()) => {
+                self.ensure().await?
+            }
             None => return Ok(()),
         };
         let pong = client.ping().await?;
@@ -215,27 +219,44 @@ impl Supervisor {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let mut guard = self.spawn_guard().await.map_err(|source| self.folder_error(source))?;
-            loop {
-                if let Some(client) = self.connect().await? {
-                    return Ok(client);
-                }
-                let ended = guard.try_wait().map_err(|source| self.folder_error(source))?;
-                match ended.map(|status| status.code()) {
-                    Some(Some(code)) if code == i32::from(guard::SECOND_GUARD) => break,
-                    Some(Some(code)) if code == daemon::Finish::WrongKey as i32 => {
-                        return Err(SupervisorError::WrongKey { dir: self.layout.dir().into() });
-                    }
-                    Some(_) => return Err(self.start_error("its guard ended")),
-                    None if Instant::now() > deadline => {
-                        return Err(self.start_error("it does not answer"));
-                    }
-                    None => tokio::time::sleep(LOOK_EVERY).await,
+            match self.wait_for_answer(&mut guard, deadline).await {
+                Ok(Some(client)) => return Ok(client),
+                Ok(None) => {}
+                Err(error) => {
+                    give_up(&mut guard).await;
+                    return Err(error);
                 }
             }
             if Instant::now() > deadline {
                 return Err(self.start_error("another guard is there, and does not answer"));
             }
             tokio::time::sleep(LOOK_EVERY * 10).await;
+        }
+    }
+
+    /// Waits for the daemon of this guard, or of another one; `None` when this guard ended because
+    /// there is another one.
+    async fn wait_for_answer(
+        &self,
+        guard: &mut tokio::process::Child,
+        deadline: Instant,
+    ) -> Result<Option<Client>, SupervisorError> {
+        loop {
+            if let Some(client) = self.connect().await? {
+                return Ok(Some(client));
+            }
+            let ended = guard.try_wait().map_err(|source| self.folder_error(source))?;
+            match ended.map(|status| status.code()) {
+                Some(Some(code)) if code == i32::from(guard::SECOND_GUARD) => return Ok(None),
+                Some(Some(code)) if code == daemon::Finish::WrongKey as i32 => {
+                    return Err(SupervisorError::WrongKey { dir: self.layout.dir().into() });
+                }
+                Some(_) => return Err(self.start_error("its guard ended")),
+                None if Instant::now() > deadline => {
+                    return Err(self.start_error("it does not answer"));
+                }
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
         }
     }
 
@@ -390,6 +411,17 @@ impl Client {
             Err(ReadError::Version(theirs)) => Err(SupervisorError::Version { theirs }),
             Err(ReadError::Malformed(why)) => Err(SupervisorError::Refused { why }),
         }
+    }
+}
+
+/// Ends a guard that did not get its daemon to answer, and that daemon: they would keep the next start
+/// out for ever. Services, which may be the guard's children by now, run on.
+async fn give_up(guard: &mut tokio::process::Child) {
+    let children = guard.id().map(family::children).unwrap_or_default();
+    // One that has ended by itself is what is wanted.
+    let _ = guard.kill().await;
+    for child in children.iter().filter(|child| daemon::is_one(child.identity().pid)) {
+        let _ = child.signal(Signal::KILL);
     }
 }
 

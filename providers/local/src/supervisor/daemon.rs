@@ -62,6 +62,12 @@ impl Finish {
     }
 }
 
+/// Says whether a process is a daemon, of whatever folder; where that cannot be seen, it is not.
+pub(super) fn is_one(pid: u32) -> bool {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).nth(1) == Some(VERB.as_bytes())
+}
+
 /// Runs the daemon of this folder.
 pub(super) fn run(dir: &OsStr, hosts: Vec<Arc<dyn Host>>) -> ExitCode {
     descriptors::close_inherited();

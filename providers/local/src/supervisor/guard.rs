@@ -8,7 +8,7 @@
 //! would wait for it, and the services would inherit what one user happened to have set.
 
 use super::daemon::{self, Finish};
-use super::layout::Layout;
+use super::layout::{FileId, Layout};
 use super::{clock, descriptors, family, note};
 use dsenv_sdk::seal::SealKey;
 use rustix::fs::Mode;
@@ -58,8 +58,15 @@ fn guard(layout: &Layout) -> io::Result<ExitCode> {
     if lock.try_lock().is_err() {
         return Ok(ExitCode::from(SECOND_GUARD));
     }
+    let held = FileId::of(&lock.metadata()?);
     let mut delay = DELAY_FIRST;
     loop {
+        // Deleted while no daemon lived to see it: nobody can ask for an end any more.
+        if FileId::at(&layout.guard_lock()) != Some(held) {
+            note("guard: the folder was deleted; ending what is left");
+            end_orphans();
+            return Ok(ExitCode::SUCCESS);
+        }
         let begun = clock::now_ms();
         let code = run_daemon(layout, &key)?;
         match Finish::of_exit_code(code) {

@@ -4,6 +4,7 @@ use crate::cli::{free_address, shell, web};
 use crate::place::{alive, kill, processes_with, skipped, until, visible, with_place};
 use dsenv_local::supervisor::{EnvValue, Exit, Supervisor, SupervisorError, Work};
 use dsenv_sdk::seal::SealKey;
+use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -20,6 +21,9 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("twenty_calls_at_once_make_one_guard", twenty_calls),
     ("command_substitution_ends", command_substitution),
     ("a_deleted_folder_ends_its_supervisor", folder_deleted),
+    ("a_folder_deleted_while_no_daemon_lives_ends_its_guard", deleted_unseen),
+    ("a_start_that_is_given_up_leaves_nobody", given_up),
+    ("a_shutdown_between_two_daemons_ends_the_guard", shutdown_between),
     ("a_sweep_spares_who_got_the_inode_of_a_deleted_lock", inode_used_again),
     ("a_replaced_binary_changes_nothing", binary_replaced),
     ("another_key_touches_nothing", another_key),
@@ -232,6 +236,51 @@ fn folder_deleted() {
         assert_eq!(place.healthy_pid("web").await, second);
         assert!(TcpListener::bind(address).is_err());
     });
+}
+
+fn deleted_unseen() {
+    with_place(async |place| {
+        let client = place.client().await;
+        client.put_unit(web(&place.dir, "web", free_address())).await.expect("put");
+        let pid = place.healthy_pid("web").await;
+        let pong = client.ping().await.expect("a daemon");
+        signal(pong.guard_pid, Signal::STOP);
+        kill(pong.daemon_pid);
+        std::fs::remove_dir_all(&place.dir).expect("deleted");
+        signal(pong.guard_pid, Signal::CONT);
+        for old in [pong.guard_pid, pid] {
+            until("the old ones are gone", async || (!alive(old)).then_some(())).await;
+        }
+    });
+}
+
+/// The daemon cannot bind its socket, so its guard starts one after the other.
+fn given_up() {
+    with_place(async |place| {
+        let socket = place.dir.join("supervisor.sock");
+        std::fs::create_dir_all(socket.join("in the way")).expect("made");
+        let refused = place.supervisor.ensure().await.expect_err("no daemon can answer");
+        assert!(matches!(refused, SupervisorError::Start { .. }), "{refused}");
+        let dir = place.dir.to_str().expect("UTF-8");
+        until("nobody is left", async || processes_with(dir).is_empty().then_some(())).await;
+        std::fs::remove_dir_all(&socket).expect("ours");
+        place.client().await.ping().await.expect("the next start is in nobody's way");
+    });
+}
+
+fn shutdown_between() {
+    with_place(async |place| {
+        let pong = place.client().await.ping().await.expect("a daemon");
+        kill(pong.daemon_pid);
+        until("it is dead", async || (!alive(pong.daemon_pid)).then_some(())).await;
+        place.supervisor.shutdown().await.expect("ended");
+        assert!(!alive(pong.guard_pid), "the guard would start another daemon");
+    });
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a pid");
+    rustix::process::kill_process(pid, signal).expect("it lives");
 }
 
 /// A deleted lock's inode is free once the service that held it has ended, in the middle of its
