@@ -68,7 +68,11 @@ fn guard(layout: &Layout) -> io::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         let begun = clock::now_ms();
-        let code = run_daemon(layout, &key)?;
+        // No process or descriptor may be left for it; in a moment there may be.
+        let code = run_daemon(layout, &key).unwrap_or_else(|error| {
+            note(&format!("guard: no daemon: {error}"));
+            None
+        });
         match Finish::of_exit_code(code) {
             Some(Finish::Stopped) => {
                 end_orphans();
@@ -76,7 +80,7 @@ fn guard(layout: &Layout) -> io::Result<ExitCode> {
             }
             Some(Finish::Retired) => return Ok(ExitCode::SUCCESS),
             Some(Finish::WrongKey) => return Ok(ExitCode::from(Finish::WrongKey as u8)),
-            None => note("guard: the daemon died; starting another"),
+            None => note("guard: the daemon is dead; starting another"),
         }
         // A day's first death is repaired at once; a daemon that cannot live does not spin.
         let lived_long = clock::now_ms().saturating_sub(begun) > 10_000;

@@ -22,6 +22,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("command_substitution_ends", command_substitution),
     ("a_deleted_folder_ends_its_supervisor", folder_deleted),
     ("a_folder_deleted_while_no_daemon_lives_ends_its_guard", deleted_unseen),
+    ("a_guard_outlives_a_time_in_which_nothing_can_be_started", nothing_to_start_with),
     ("a_start_that_is_given_up_leaves_nobody", given_up),
     ("a_shutdown_between_two_daemons_ends_the_guard", shutdown_between),
     ("a_sweep_spares_who_got_the_inode_of_a_deleted_lock", inode_used_again),
@@ -252,6 +253,33 @@ fn deleted_unseen() {
             until("the old ones are gone", async || (!alive(old)).then_some(())).await;
         }
     });
+}
+
+#[cfg(target_os = "linux")]
+fn nothing_to_start_with() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    with_place(async |place| {
+        let before = place.client().await.ping().await.expect("a daemon");
+        let guard = Pid::from_raw(before.guard_pid.cast_signed());
+        let none = Rlimit { current: Some(3), maximum: Some(1024) };
+        prlimit(guard, Resource::Nofile, none).expect("the guard is ours");
+        kill(before.daemon_pid);
+        let log = place.dir.join("supervisor.log");
+        until("the guard has tried", async || {
+            std::fs::read_to_string(&log).ok()?.contains("no daemon").then_some(())
+        })
+        .await;
+        let usual = Rlimit { current: Some(1024), maximum: Some(1024) };
+        prlimit(guard, Resource::Nofile, usual).expect("the guard is ours");
+        let after = place.client().await.ping().await.expect("another daemon");
+        assert_eq!(after.guard_pid, before.guard_pid);
+    });
+}
+
+/// Where no other process's limits can be set.
+#[cfg(not(target_os = "linux"))]
+fn nothing_to_start_with() {
+    skipped("a way to set the limits of another process");
 }
 
 /// The daemon cannot bind its socket, so its guard starts one after the other.
