@@ -43,11 +43,7 @@ impl LocalConnection {
         if matches!(error.class, OpErrorClass::Partial(_)) {
             return error;
         }
-        record.stage = Stage::Deleting;
-        let removed = match self.save(&record) {
-            Ok(()) => object.remove(&self.env, &record, DataFate::Delete, &|_| {}).await,
-            Err(error) => Err(error),
-        };
+        let removed = self.take_away(object, &mut record, DataFate::Delete, &|_| {}).await;
         match removed.and_then(|()| self.env.records.remove(&record.token).map_err(disk_error)) {
             Ok(()) => error,
             Err(left) => {
@@ -57,6 +53,28 @@ impl LocalConnection {
                 error
             }
         }
+    }
+
+    /// Removes an object; its record stays, and says as before how far it is when that fails: what was
+    /// not deleted goes on to be used.
+    async fn take_away(
+        &self,
+        object: &dyn Object,
+        record: &mut Record,
+        data: DataFate,
+        watch: Watch<'_>,
+    ) -> Result<(), OpError> {
+        let before = std::mem::replace(&mut record.stage, Stage::Deleting);
+        self.save(record)?;
+        let Err(mut error) = object.remove(&self.env, record, data, watch).await else {
+            return Ok(());
+        };
+        record.stage = before;
+        let kept = self.env.records.change(&record.token, |record| record.stage = before);
+        if let Err(lost) = kept {
+            error.causes.push(format!("and its record could not be written: {lost}"));
+        }
+        Err(error)
     }
 
     /// Reads one record's object again.
@@ -165,6 +183,7 @@ impl Connection for LocalConnection {
         record.args = request.args.clone();
         self.save(&record)?;
         object.make(&self.env, &mut record, request.watch).await?;
+        record.stage = Stage::Complete;
         self.save(&record)?;
         Ok(Progress::Done(record.observed()))
     }
@@ -177,9 +196,7 @@ impl Connection for LocalConnection {
         let Some(mut record) = self.record(&request.prior.token)? else {
             return Ok(Progress::Done(()));
         };
-        record.stage = Stage::Deleting;
-        self.save(&record)?;
-        object.remove(&self.env, &record, request.data, request.watch).await?;
+        self.take_away(object, &mut record, request.data, request.watch).await?;
         self.env.records.remove(&record.token).map_err(disk_error)?;
         Ok(Progress::Done(()))
     }

@@ -17,6 +17,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_role_deleted_while_its_server_is_down_is_gone_after_the_next_start", left_role),
     ("a_role_that_is_added_after_a_reboot_starts_its_server", role_after_reboot),
     ("a_database_keeps_the_programs_that_it_was_made_with", kept_programs),
+    ("what_could_not_be_deleted_goes_on_to_be_used", failed_delete),
     ("buckets_and_keys_of_an_endpoint_that_cannot_run_are_deleted", broken_endpoint),
 ];
 
@@ -122,6 +123,28 @@ fn kept_programs() {
         runs(&bin).await;
         std::fs::remove_dir_all(&bin).expect("ours");
         runs(&system).await;
+    });
+}
+
+fn failed_delete() {
+    with_place(async |place| {
+        place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
+        let stage = || {
+            let files = crate::place::files_below(&place.dir.join("objects"));
+            let [record] = &*files else { panic!("{files:?}") };
+            let text = std::fs::read_to_string(record).expect("a record");
+            let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            record["stage"].as_str().expect("a text").to_owned()
+        };
+        place.delete("lake", DataFate::Snapshot).await.expect_err("a bucket has no last copy");
+        assert_eq!(stage(), "complete");
+        // As an earlier dsenv left it.
+        let [file] = &*crate::place::files_below(&place.dir.join("objects")) else { panic!("one") };
+        let text = std::fs::read_to_string(file).expect("a record");
+        std::fs::write(file, text.replace("\"complete\"", "\"deleting\"")).expect("ours");
+        let addr = Addr::resource("lake");
+        place.update(&addr, &place.args(&addr)).await.expect("updated");
+        assert_eq!(stage(), "complete");
     });
 }
 
