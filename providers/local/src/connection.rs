@@ -245,7 +245,7 @@ impl Connection for LocalConnection {
             return Ok(());
         }
         let old = record.token.clone();
-        self.env.addresses.rename(old.as_str(), token.as_str()).map_err(disk_error)?;
+        self.env.addresses.rename(old.as_str(), token.as_str()).await.map_err(disk_error)?;
         self.save(&Record { addr: addr.clone(), token: token.clone(), ..record })?;
         match old == *token {
             true => Ok(()),
@@ -293,7 +293,7 @@ const OWN_FOLDERS: [&str; 6] =
 /// record, its data and its address stay, and only the processes end.
 async fn close(env: &Environment) -> Result<(), OpError> {
     if !env.dir.exists() {
-        return env.addresses.forget().map_err(disk_error);
+        return env.addresses.forget().await.map_err(disk_error);
     }
     env.supervisor.shutdown().await.map_err(supervisor_error)?;
     let blocks = env.addresses.blocks().map_err(disk_error)?;
@@ -312,7 +312,7 @@ async fn close(env: &Environment) -> Result<(), OpError> {
     for folder in OWN_FOLDERS {
         remove_tree(&env.dir.join(folder)).map_err(disk_error)?;
     }
-    env.addresses.forget().map_err(disk_error)?;
+    env.addresses.forget().await.map_err(disk_error)?;
     match std::fs::remove_file(env.dir.join("addresses.json")) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(disk_error(error));

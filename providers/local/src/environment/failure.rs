@@ -24,6 +24,8 @@ pub(crate) fn disk_error(error: io::Error) -> OpError {
         io::ErrorKind::PermissionDenied => OpErrorClass::Denied { permission: None },
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpErrorClass::Quota,
         io::ErrorKind::AddrInUse | io::ErrorKind::AlreadyExists => OpErrorClass::Conflict,
+        // Another command works on it.
+        io::ErrorKind::TimedOut => OpErrorClass::Throttled { retry_after_ms: None },
         _ => OpErrorClass::Invalid,
     };
     failure(class, "a file of the environment cannot be used", &error)

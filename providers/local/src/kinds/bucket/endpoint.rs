@@ -50,7 +50,7 @@ pub(super) fn log(env: &Environment) -> PathBuf {
 pub(super) async fn ensure(env: &Environment) -> Result<String, OpError> {
     let _lock = env.endpoint.lock().await;
     let client = env.client().await?;
-    let assigned = env.addresses.assign(None, UNIT, UNIT, &[PORT]).map_err(disk_error)?;
+    let assigned = env.addresses.assign(None, UNIT, UNIT, &[PORT]).await.map_err(disk_error)?;
     let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
     client.put_unit(unit(env, address)).await.map_err(supervisor_error)?;
     let what = format!("the S3 endpoint at {address}");
@@ -89,7 +89,7 @@ pub(super) async fn end_without_buckets(env: &Environment, gone: &Token) -> Resu
     }
     env.remove_unit(UNIT).await?;
     env.remove_folder(&env.dir.join(STORE)).await.map_err(disk_error)?;
-    env.addresses.release(UNIT).map_err(disk_error)?;
+    env.addresses.release(UNIT).await.map_err(disk_error)?;
     Ok(Left::Nothing)
 }
 

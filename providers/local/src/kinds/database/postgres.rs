@@ -224,7 +224,7 @@ fn unit(env: &Environment, record: &Record, server: &Server, address: SocketAddr
 
 /// Puts password, data folder, programs and address of a server that is begun into its record,
 /// durably.
-fn begin(
+async fn begin(
     env: &Environment,
     record: &mut Record,
     accounts: Option<&ServerAccounts>,
@@ -238,6 +238,7 @@ fn begin(
             &record.addr.to_string(),
             &[PORT],
         )
+        .await
         .map_err(disk_error)?;
     if !record.own.contains_key(DATA_DIR) {
         let wanted = env.dir.join("databases").join(&record.remote_id);
@@ -356,7 +357,7 @@ impl Object for Postgres {
         let accounts = accounts(record)?;
         // First what may be missing: then nothing was begun.
         let binaries = binaries(env, record, accounts.as_ref(), watch).await?;
-        let assigned = begin(env, record, accounts.as_ref(), &binaries)?;
+        let assigned = begin(env, record, accounts.as_ref(), &binaries).await?;
         let known = describe(env, record, accounts, binaries)?;
         watch("making the database's data folder");
         known.server.init(&known.password).await.map_err(server_error)?;
@@ -411,7 +412,7 @@ impl Object for Postgres {
             }
         }
         env.remove_logs(&log(env, record)).map_err(disk_error)?;
-        env.addresses.release(record.token.as_str()).map_err(disk_error)
+        env.addresses.release(record.token.as_str()).await.map_err(disk_error)
     }
 
     async fn restore(&self, env: &Environment, record: &Record) -> Result<(), OpError> {
