@@ -24,6 +24,12 @@ const REPAIR_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long guard, daemon and socket may outlive the daemon's last answer.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(3);
+/// How long a daemon may take to say that it is there.
+const PING_WITHIN: Duration = Duration::from_secs(5);
+/// How long it may take for what it writes to disk.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
+/// How much later than promised the answer to a wait may come.
+const LATE_MAX: Duration = Duration::from_secs(5);
 /// Where the supervisor's own log is moved aside when a new one starts.
 const OWN_LOG_BYTES_MAX: u64 = 1024 * 1024;
 /// What programs are looked up on by guard and daemon, which look up none.
@@ -73,6 +79,14 @@ pub enum SupervisorError {
         dir: PathBuf,
         /// What the system said last.
         source: io::Error,
+    },
+    /// A daemon is there, and says nothing: it is stopped, or the machine has no time for it.
+    #[error("the supervisor of `{}` has not answered within {} s", dir.display(), within.as_secs())]
+    Silent {
+        /// The supervisor's folder.
+        dir: PathBuf,
+        /// How long it was waited for.
+        within: Duration,
     },
     /// The supervisor refused, or answered what was not asked.
     #[error("the supervisor refused: {why}")]
@@ -242,8 +256,10 @@ impl Supervisor {
         deadline: Instant,
     ) -> Result<Option<Client>, SupervisorError> {
         loop {
-            if let Some(client) = self.connect().await? {
-                return Ok(Some(client));
+            match self.connect().await {
+                Ok(Some(client)) => return Ok(Some(client)),
+                Ok(None) | Err(SupervisorError::Silent { .. }) => {}
+                Err(error) => return Err(error),
             }
             let ended = guard.try_wait().map_err(|source| self.folder_error(source))?;
             match ended.map(|status| status.code()) {
@@ -394,6 +410,13 @@ impl Client {
     }
 
     async fn exchange_once(&self, request: &Request) -> Result<Reply, SupervisorError> {
+        let within = answered_within(request);
+        let silent = || SupervisorError::Silent { dir: self.layout.dir().into(), within };
+        let answer = tokio::time::timeout(within, self.send_and_receive(request)).await;
+        answer.unwrap_or_else(|_| Err(silent()))
+    }
+
+    async fn send_and_receive(&self, request: &Request) -> Result<Reply, SupervisorError> {
         let lost = |source| SupervisorError::Lost { dir: self.layout.dir().into(), source };
         let stream = UnixStream::connect(self.layout.socket()).await.map_err(lost)?;
         let peer = stream.peer_cred().map_err(lost)?.uid();
@@ -411,6 +434,19 @@ impl Client {
             Err(ReadError::Version(theirs)) => Err(SupervisorError::Version { theirs }),
             Err(ReadError::Malformed(why)) => Err(SupervisorError::Refused { why }),
         }
+    }
+}
+
+/// How long the answer to a request may take; without a limit, a daemon that hangs would hang every
+/// command.
+fn answered_within(request: &Request) -> Duration {
+    match request {
+        Request::Ping => PING_WITHIN,
+        Request::Put { .. } | Request::Restart { .. } | Request::List | Request::Retire => {
+            WRITE_WITHIN
+        }
+        Request::Remove { .. } | Request::Shutdown => daemon::GONE_TIMEOUT + LATE_MAX,
+        Request::WaitHealthy { timeout_ms, .. } => Duration::from_millis(*timeout_ms) + LATE_MAX,
     }
 }
 

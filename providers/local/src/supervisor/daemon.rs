@@ -34,7 +34,7 @@ pub(super) const VERB: &str = "__daemon";
 /// How often the daemon looks whether its folder and its socket are still there.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How long a stop may take in all: the units' own time limits are below it.
-const GONE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const GONE_TIMEOUT: Duration = Duration::from_secs(120);
 const WORKERS: usize = 2;
 /// Lines of the log in a report of ill health.
 const REPORTED_LINES: usize = 20;

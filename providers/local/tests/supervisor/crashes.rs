@@ -23,6 +23,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_deleted_folder_ends_its_supervisor", folder_deleted),
     ("a_folder_deleted_while_no_daemon_lives_ends_its_guard", deleted_unseen),
     ("a_guard_outlives_a_time_in_which_nothing_can_be_started", nothing_to_start_with),
+    ("a_daemon_that_hangs_is_reported", hanging_daemon),
     ("a_start_that_is_given_up_leaves_nobody", given_up),
     ("a_shutdown_between_two_daemons_ends_the_guard", shutdown_between),
     ("a_sweep_spares_who_got_the_inode_of_a_deleted_lock", inode_used_again),
@@ -280,6 +281,19 @@ fn nothing_to_start_with() {
 #[cfg(not(target_os = "linux"))]
 fn nothing_to_start_with() {
     skipped("a way to set the limits of another process");
+}
+
+fn hanging_daemon() {
+    with_place(async |place| {
+        let client = place.client().await;
+        let pong = client.ping().await.expect("a daemon");
+        signal(pong.daemon_pid, Signal::STOP);
+        let silent = tokio::time::timeout(Duration::from_secs(30), place.supervisor.ensure());
+        let silent = silent.await.expect("an answer in time").map(drop);
+        signal(pong.daemon_pid, Signal::CONT);
+        assert!(matches!(silent, Err(SupervisorError::Silent { .. })), "{silent:?}");
+        assert_eq!(client.ping().await.expect("the same one"), pong);
+    });
 }
 
 /// The daemon cannot bind its socket, so its guard starts one after the other.
