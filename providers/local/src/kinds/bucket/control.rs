@@ -22,6 +22,13 @@ use tokio::net::{UnixListener, UnixStream};
 /// Longest line that either side reads.
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// How long a command may take to say what it wants: the next one waits behind it.
+const REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// How long an answer may take; commands are answered one after the other.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+/// The same for a deletion, of a bucket with any number of objects.
+const DELETED_WITHIN: Duration = Duration::from_secs(600);
+
 /// How long to wait when the system has no descriptor left for a command.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -185,6 +192,18 @@ async fn ask(env: &Environment, request: &Request) -> Result<Reply, OpError> {
 }
 
 async fn exchange(env: &Environment, request: &Request) -> io::Result<Reply> {
+    let within = match request {
+        Request::Delete { .. } => DELETED_WITHIN,
+        Request::Ensure { .. } | Request::Read { .. } | Request::ReadKeys => ANSWER_WITHIN,
+    };
+    let answer = tokio::time::timeout(within, send_and_receive(env, request)).await;
+    answer.unwrap_or_else(|_| {
+        let text = format!("the S3 endpoint has not answered within {} s", within.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    })
+}
+
+async fn send_and_receive(env: &Environment, request: &Request) -> io::Result<Reply> {
     let mut stream = BufReader::new(UnixStream::connect(socket(&env.dir)).await?);
     check_peer(stream.get_ref())?;
     send(&mut stream, request).await?;
@@ -276,7 +295,8 @@ impl Control {
                 continue;
             }
             let mut stream = BufReader::new(stream);
-            if let Ok(Some(request)) = receive(&mut stream).await {
+            let request = tokio::time::timeout(REQUEST_WITHIN, receive(&mut stream)).await;
+            if let Ok(Ok(Some(request))) = request {
                 let reply = match request {
                     Request::ReadKeys => match read_keys() {
                         Ok(()) => Reply::Done,
@@ -285,7 +305,7 @@ impl Control {
                     request => on_store(Arc::clone(store), request).await,
                 };
                 // A command that is gone asks again.
-                let _ = send(&mut stream, &reply).await;
+                let _ = tokio::time::timeout(REQUEST_WITHIN, send(&mut stream, &reply)).await;
             }
         }
     }
