@@ -14,7 +14,7 @@
 //! that leaves the group (`SET ROLE NONE`) creates as itself: default privileges of the login role
 //! share the rows of those tables too.
 
-use super::server::{MAINTENANCE_DATABASE, SUPERUSER, Server, verifier};
+use super::server::{ConnectError, MAINTENANCE_DATABASE, SUPERUSER, Server, verifier};
 use dsenv_sdk::secret::Secret;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -114,7 +114,7 @@ pub enum AdminError {
         database: String,
         /// What the server or the system said.
         #[source]
-        source: tokio_postgres::Error,
+        source: ConnectError,
     },
     /// The server refused a statement.
     #[error("the server at {at} refused to {doing}")]
@@ -157,7 +157,7 @@ async fn open(server: &Server, password: &Secret, database: &str) -> Result<Clie
     let client = server.connect(SUPERUSER, password, database).await.map_err(connect)?;
     let limits = "SET lock_timeout = '30s'; SET statement_timeout = '60s'; \
                   SET client_min_messages = error";
-    client.batch_execute(limits).await.map_err(connect)?;
+    client.batch_execute(limits).await.map_err(|source| connect(source.into()))?;
     Ok(client)
 }
 

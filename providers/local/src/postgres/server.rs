@@ -174,7 +174,7 @@ pub enum ServerError {
         waited: Duration,
         /// The last answer, when there was one.
         #[source]
-        last: Option<tokio_postgres::Error>,
+        last: Option<ConnectError>,
     },
     /// Another server answers at the address.
     #[error("a server at {at} answers, and it is not the one of `{}`", path.display())]
@@ -193,8 +193,29 @@ pub enum ServerError {
         role: String,
         /// What it said.
         #[source]
-        source: tokio_postgres::Error,
+        source: ConnectError,
     },
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The server or the system refused.
+    #[error(transparent)]
+    Refused(#[from] tokio_postgres::Error),
+    /// Something took the connection and says nothing.
+    #[error("the connection was taken, and nothing was said for {} s", CONNECT_WITHIN.as_secs())]
+    Silent,
+}
+
+impl ConnectError {
+    /// Returns what the server refused with, when it did.
+    pub fn code(&self) -> Option<&SqlState> {
+        match self {
+            ConnectError::Refused(error) => error.code(),
+            ConnectError::Silent => None,
+        }
+    }
 }
 
 impl ServerError {
@@ -498,11 +519,13 @@ impl Server {
         role: &str,
         password: &Secret,
         database: &str,
-    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    ) -> Result<tokio_postgres::Client, ConnectError> {
         let mut config = tokio_postgres::Config::new();
         config.host(self.address.to_string()).port(self.port).connect_timeout(CONNECT_WITHIN);
         config.user(role).password(password.expose()).dbname(database).application_name("dsenv");
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        // The limit of the configuration is that of the connection alone, not of what is said then.
+        let connected = tokio::time::timeout(CONNECT_WITHIN, config.connect(tokio_postgres::NoTls));
+        let (client, connection) = connected.await.map_err(|_| ConnectError::Silent)??;
         // The client reports what the connection dies of.
         tokio::spawn(async move { drop(connection.await) });
         Ok(client)
@@ -510,7 +533,7 @@ impl Server {
 }
 
 /// The password and the right to connect are what no waiting changes.
-fn is_refusal(error: &tokio_postgres::Error) -> bool {
+fn is_refusal(error: &ConnectError) -> bool {
     let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
     error.code().is_some_and(|code| refusals.contains(code))
 }
