@@ -237,9 +237,17 @@ async fn answer(context: &Context, asks: &mpsc::Sender<Ask>, request: Request) -
         Request::WaitHealthy { name, .. } => name.clone(),
         _ => String::new(),
     };
+    let closes = matches!(request, Request::Shutdown);
     match ask(asks, request).await {
         Answer::Reply(reply) => reply,
-        Answer::WhenGone(leaving) => all_gone(leaving).await,
+        Answer::WhenGone(leaving) => {
+            let reply = all_gone(leaving).await;
+            if closes && !matches!(reply, Reply::Done) {
+                // A registry that has ended takes no units anyway.
+                let _ = asks.send(Ask::Reopen).await;
+            }
+            reply
+        }
         Answer::WhenHealthy { live, revision, log } => {
             healthy(&name, live, &revision, &log, Duration::from_millis(timeout_ms)).await
         }
@@ -257,7 +265,7 @@ fn pong(context: &Context) -> Pong {
 
 async fn ask(asks: &mpsc::Sender<Ask>, request: Request) -> Answer {
     let (sender, answer) = oneshot::channel();
-    let sent = asks.send(Ask { request, answer: sender }).await;
+    let sent = asks.send(Ask::Answer { request, answer: sender }).await;
     let ended = || Answer::Reply(Reply::Refused("the supervisor is ending".into()));
     match sent {
         Ok(()) => answer.await.unwrap_or_else(|_| ended()),
