@@ -29,6 +29,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// The same for a deletion, of a bucket with any number of objects.
 const DELETED_WITHIN: Duration = Duration::from_secs(600);
 
+/// How often a store that is being opened is looked at again, and when.
+const LOOKS_MAX: u32 = 200;
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
+
 /// How long to wait when the system has no descriptor left for a command.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -143,40 +147,39 @@ async fn ask_running(env: &Environment, request: &Request) -> Result<Option<Repl
     }
 }
 
-/// Reads buckets, `None` for one that does not exist. Starts nothing: without a supervisor the store
-/// is opened for a moment, which nobody else has open then.
+/// Reads buckets, `None` for one that does not exist. Starts and changes nothing: where no endpoint
+/// answers, the store is read, which nobody else has open then.
 pub(super) async fn settings_of(
     env: &Environment,
     buckets: &[&str],
 ) -> Result<Vec<Option<BucketSettings>>, OpError> {
     let store = env.dir.join(endpoint::STORE);
-    if !store.exists() {
-        return Ok(buckets.iter().map(|_| None).collect());
-    }
     let buckets: Vec<String> = buckets.iter().map(|name| (*name).to_owned()).collect();
-    let reply = match exchange(env, &Request::Read { buckets: buckets.clone() }).await {
-        Ok(reply) => reply,
-        Err(_) => match read_directly(store, buckets.clone()).await {
-            Ok(settings) => return Ok(settings),
-            // The endpoint came up in between.
-            Err(StoreError::Busy(_)) => ask(env, &Request::Read { buckets }).await?,
-            Err(error) => return Err(store_error(error)),
-        },
-    };
-    match reply {
-        Reply::Settings(all) => Ok(all.into_iter().map(|it| it.map(Into::into)).collect()),
-        reply => Err(unexpected(reply)),
+    let mut looks = 0;
+    loop {
+        match exchange(env, &Request::Read { buckets: buckets.clone() }).await {
+            Ok(Reply::Settings(all)) => {
+                return Ok(all.into_iter().map(|it| it.map(Into::into)).collect());
+            }
+            Ok(reply) => return Err(unexpected(reply)),
+            Err(_) => {}
+        }
+        match read_closed(store.clone(), buckets.clone()).await {
+            // The endpoint came up in between, or another command reads.
+            Err(StoreError::Busy(_)) if looks < LOOKS_MAX => {
+                looks += 1;
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            read => return read.map_err(store_error),
+        }
     }
 }
 
-async fn read_directly(
+async fn read_closed(
     store: PathBuf,
     buckets: Vec<String>,
 ) -> Result<Vec<Option<BucketSettings>>, StoreError> {
-    let read = tokio::task::spawn_blocking(move || {
-        let store = Store::open(&store)?;
-        buckets.iter().map(|name| Ok(store.bucket(name)?.map(|it| it.settings))).collect()
-    });
+    let read = tokio::task::spawn_blocking(move || Store::settings_in(&store, &buckets));
     read.await.expect("reading buckets does not panic")
 }
 

@@ -135,24 +135,48 @@ fn accounts(record: &Record) -> Result<Option<ServerAccounts>, OpError> {
     })
 }
 
+/// Describes the server with programs that this machine has; `None` when it has none, as nothing is
+/// fetched to take a look.
+pub(super) async fn known_here(env: &Environment, record: &Record) -> Option<Known> {
+    let accounts = accounts(record).ok()?;
+    let major = wanted_major(record).ok()?;
+    let cache = cache(env, accounts.as_ref());
+    let host = Host { env: &env.tools, cache: &cache, accounts: accounts.as_ref() };
+    let binaries = match kept(record, major, host).await {
+        Some(kept) => kept,
+        None => Binaries::present(major, host).await?,
+    };
+    describe(env, record, accounts, binaries).ok()
+}
+
+fn wanted_major(record: &Record) -> Result<u32, OpError> {
+    let version = record.arg_text("version").unwrap_or_default();
+    major(version).ok_or_else(|| {
+        let message = format!("`{version}` is not a major version of PostgreSQL");
+        OpError::new(OpErrorClass::Invalid, message)
+    })
+}
+
+/// Where packages of programs are unpacked.
+fn cache(env: &Environment, accounts: Option<&ServerAccounts>) -> PathBuf {
+    let account = accounts.map(|accounts| &accounts.server);
+    reachable_or(&env.cache.join("postgres"), Path::new(SHARED_CACHE), account)
+}
+
+async fn kept(record: &Record, major: u32, host: Host<'_>) -> Option<Binaries> {
+    Binaries::kept(Path::new(record.own_text(PROGRAMS)?), major, host).await
+}
+
 async fn binaries(
     env: &Environment,
     record: &Record,
     accounts: Option<&ServerAccounts>,
     watch: Watch<'_>,
 ) -> Result<Binaries, OpError> {
-    let version = record.arg_text("version").unwrap_or_default();
-    let major = major(version).ok_or_else(|| {
-        let message = format!("`{version}` is not a major version of PostgreSQL");
-        OpError::new(OpErrorClass::Invalid, message)
-    })?;
-    let wanted = env.cache.join("postgres");
-    let account = accounts.map(|accounts| &accounts.server);
-    let cache = reachable_or(&wanted, Path::new(SHARED_CACHE), account);
+    let major = wanted_major(record)?;
+    let cache = cache(env, accounts);
     let host = Host { env: &env.tools, cache: &cache, accounts };
-    if let Some(folder) = record.own_text(PROGRAMS)
-        && let Some(kept) = Binaries::kept(Path::new(folder), major, host).await
-    {
+    if let Some(kept) = kept(record, major, host).await {
         return Ok(kept);
     }
     Binaries::find(major, host, &mut |line| watch(line)).await.map_err(|missing| {

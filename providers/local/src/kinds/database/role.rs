@@ -1,6 +1,6 @@
 //! `local.role`: what a grant on a database is. A role of its own for each user of each database.
 
-use super::postgres::{POSTGRES, admin_error, known, leave_role, session};
+use super::postgres::{POSTGRES, admin_error, known, known_here, leave_role, session};
 use super::{Object, plain_name};
 use crate::environment::{Environment, Record, disk_error};
 use crate::postgres;
@@ -184,7 +184,7 @@ async fn drop_role(
 
 /// The roles of a server by name; `None` when it cannot be asked.
 async fn roles_on(env: &Environment, server: &Record) -> Option<Vec<String>> {
-    let known = known(env, server, &|_| {}).await.ok()?;
+    let known = known_here(env, server).await?;
     let admin = known.server.admin(&known.password).await.ok()?;
     let facts = admin.facts().await.ok()?;
     Some(facts.roles.into_iter().map(|role| role.name).collect())
