@@ -285,9 +285,10 @@ impl Connection for LocalConnection {
     }
 }
 
-/// What an environment keeps that holds no data of its user's.
-const OWN_FOLDERS: [&str; 6] =
-    ["supervisor", "software", "machines", "logs", "objects", "databases"];
+/// What an environment keeps that holds no data of its user's once no object is left: a database's
+/// data or the endpoint's store may be there again when something was started during the removal.
+const OWN_FOLDERS: [&str; 7] =
+    ["supervisor", "software", "machines", "logs", "objects", "databases", "s3"];
 
 /// Ends the processes, then removes what is the provider's own. Where something was retained, its
 /// record, its data and its address stay, and only the processes end.

@@ -87,6 +87,13 @@ impl Environment {
         create_enterable(&self.dir)
     }
 
+    /// Says whether an object is still what this record says, and complete. `status` works beside an
+    /// apply: it must not bring back what that is changing or has taken away.
+    pub(crate) fn is_current(&self, record: &Record) -> Result<bool, OpError> {
+        let now = self.records.get(&record.token).map_err(disk_error)?;
+        Ok(now.is_some_and(|now| now.stage == Stage::Complete && now.args == record.args))
+    }
+
     /// Removes a unit and returns when no process of it is left.
     pub(crate) async fn remove_unit(&self, unit: &str) -> Result<(), OpError> {
         // Without the folder there was never a supervisor, and none is started for this.

@@ -18,6 +18,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_role_that_is_added_after_a_reboot_starts_its_server", role_after_reboot),
     ("a_database_keeps_the_programs_that_it_was_made_with", kept_programs),
     ("what_could_not_be_deleted_goes_on_to_be_used", failed_delete),
+    ("a_store_that_came_back_goes_with_its_environment", store_came_back),
     ("buckets_and_keys_of_an_endpoint_that_cannot_run_are_deleted", broken_endpoint),
 ];
 
@@ -145,6 +146,16 @@ fn failed_delete() {
         let addr = Addr::resource("lake");
         place.update(&addr, &place.args(&addr)).await.expect("updated");
         assert_eq!(stage(), "complete");
+    });
+}
+
+/// As when an endpoint was started while its last bucket was deleted.
+fn store_came_back() {
+    with_place(async |place| {
+        place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
+        place.delete_all().await.expect("deleted");
+        std::fs::create_dir(place.dir.join("s3")).expect("ours");
+        std::fs::write(place.dir.join("s3/lock"), "").expect("ours");
     });
 }
 

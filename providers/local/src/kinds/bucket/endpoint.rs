@@ -58,6 +58,18 @@ pub(super) async fn ensure(env: &Environment) -> Result<String, OpError> {
     Ok(format!("http://{address}"))
 }
 
+/// Has the endpoint run as it was, for the bucket of this record; returns before it answers.
+pub(super) async fn restore(env: &Environment, bucket: &Record) -> Result<(), OpError> {
+    let _lock = env.endpoint.lock().await;
+    let Some(assigned) = env.addresses.assigned(UNIT).map_err(disk_error)? else { return Ok(()) };
+    let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
+    let client = env.client().await?;
+    if !env.is_current(bucket)? {
+        return Ok(());
+    }
+    client.put_unit(unit(env, address)).await.map_err(supervisor_error)
+}
+
 /// Says whether the endpoint has the store open, or may have soon. Starts nothing.
 pub(super) async fn runs(env: &Environment) -> Result<bool, OpError> {
     let Some(client) = env.supervisor.connect().await.map_err(supervisor_error)? else {

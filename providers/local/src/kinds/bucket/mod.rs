@@ -220,8 +220,8 @@ impl Object for Bucket {
         endpoint::end_without_buckets(env, &record.token).await.map(drop)
     }
 
-    async fn restore(&self, env: &Environment, _record: &Record) -> Result<(), OpError> {
-        endpoint::ensure(env).await.map(|_| ())
+    async fn restore(&self, env: &Environment, record: &Record) -> Result<(), OpError> {
+        endpoint::restore(env, record).await
     }
 
     fn services(&self, env: &Environment, record: &Record) -> Vec<Service> {

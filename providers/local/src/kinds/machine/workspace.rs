@@ -224,7 +224,8 @@ impl Object for Workspace {
     }
 
     async fn restore(&self, env: &Environment, record: &Record) -> Result<(), OpError> {
-        let assigned = assign(env, record).await?;
+        let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
+        let Some(assigned) = assigned else { return Ok(()) };
         let folders = folders(env, record);
         // A workspace whose folder is gone is made anew by apply, not here.
         if !folders.home().exists() {
@@ -232,6 +233,9 @@ impl Object for Workspace {
         }
         let client = env.client().await?;
         for (_, unit) in services::units(record, &assigned, &folders, &user())? {
+            if !env.is_current(record)? {
+                return Ok(());
+            }
             client.put_unit(unit).await.map_err(supervisor_error)?;
         }
         Ok(())
