@@ -13,7 +13,7 @@ use crate::postgres::{
 };
 use crate::python::venv::blocking;
 use crate::supervisor::{
-    Command, EnvValue, Health, Process, Restart, RunAs, StopSignal, Unit, Work,
+    Client, Command, EnvValue, Health, Process, Restart, RunAs, State, StopSignal, Unit, Work,
 };
 use crate::tool::{Tool, ToolEnv, run_ok};
 use async_trait::async_trait;
@@ -277,6 +277,36 @@ async fn begin(
     Ok(assigned)
 }
 
+/// What there is of a server before it is started.
+enum Way {
+    /// It runs, or the supervisor is about to know that.
+    Running,
+    /// Nothing is in its way.
+    Free,
+    /// A server that no supervisor knows has its data.
+    Stranger(u32),
+}
+
+/// Clears what a killed server left in the way of a unit that does not run.
+///
+/// A supervisor that has just been replaced knows its units before it has found their processes, so
+/// one that is starting is left alone, and what runs of one that is known is the unit's own.
+async fn clear(client: &Client, name: &str, server: &Server) -> Result<Way, OpError> {
+    let units = client.list().await.map_err(supervisor_error)?;
+    let unit = units.into_iter().find(|unit| unit.name == name);
+    match unit.as_ref().map(|unit| &unit.state) {
+        Some(State::Starting | State::Healthy | State::Unhealthy { .. }) => {
+            return Ok(Way::Running);
+        }
+        None | Some(State::Stopped | State::Failed { .. } | State::Backoff { .. }) => {}
+    }
+    Ok(match server.recover().await.map_err(server_error)? {
+        Recovered::Clear(_) => Way::Free,
+        Recovered::Running(_) if unit.is_some() => Way::Running,
+        Recovered::Running(pid) => Way::Stranger(pid),
+    })
+}
+
 /// Starts the server and returns once it answers SQL.
 async fn start(
     env: &Environment,
@@ -287,15 +317,14 @@ async fn start(
 ) -> Result<(), OpError> {
     let client = env.client().await?;
     let name = unit_name(record);
-    let units = client.list().await.map_err(supervisor_error)?;
-    let runs = units.iter().any(|unit| unit.name == name && unit.pid.is_some());
-    if !runs {
-        if let Recovered::Running(pid) = known.server.recover().await.map_err(server_error)? {
+    match clear(&client, &name, &known.server).await? {
+        Way::Running => {}
+        Way::Free => env.check_free(address, &format!("`{}`", record.addr))?,
+        Way::Stranger(pid) => {
             let message = format!("process {pid} has the data of `{}` open", record.addr);
             let help = "end it, and run the command again";
             return Err(OpError::new(OpErrorClass::Conflict, message).help(help));
         }
-        env.check_free(address, &format!("`{}`", record.addr))?;
     }
     watch(&format!("waiting for the database at {address}"));
     let unit = unit(env, record, &known.server, address);
@@ -445,12 +474,12 @@ impl Object for Postgres {
         let Some(assigned) = assigned else { return Ok(()) };
         let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
         let client = env.client().await?;
-        let name = unit_name(record);
-        let units = client.list().await.map_err(supervisor_error)?;
-        if !units.iter().any(|unit| unit.name == name && unit.pid.is_some()) {
-            known.server.recover().await.map_err(server_error)?;
-        }
+        // A stranger in the way is what the status will say.
+        clear(&client, &unit_name(record), &known.server).await?;
         let unit = unit(env, record, &known.server, address);
+        if !env.is_current(record)? {
+            return Ok(());
+        }
         client.put_unit(unit).await.map_err(supervisor_error)
     }
 
