@@ -19,6 +19,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_database_keeps_the_programs_that_it_was_made_with", kept_programs),
     ("what_could_not_be_deleted_goes_on_to_be_used", failed_delete),
     ("a_store_that_came_back_goes_with_its_environment", store_came_back),
+    ("an_endpoint_that_lost_its_socket_has_another_one", lost_socket),
     ("buckets_and_keys_of_an_endpoint_that_cannot_run_are_deleted", broken_endpoint),
 ];
 
@@ -146,6 +147,16 @@ fn failed_delete() {
         let addr = Addr::resource("lake");
         place.update(&addr, &place.args(&addr)).await.expect("updated");
         assert_eq!(stage(), "complete");
+    });
+}
+
+fn lost_socket() {
+    with_place(async |place| {
+        place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
+        let socket = place.dir.join("supervisor/s3.sock");
+        std::fs::remove_file(&socket).expect("it was there");
+        place.apply(&resource("pond", "bucket", json!({}))).await.expect("another bucket");
+        assert!(socket.exists());
     });
 }
 

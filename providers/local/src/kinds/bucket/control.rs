@@ -8,7 +8,7 @@
 use super::endpoint;
 use crate::environment::{Environment, disk_error, store_error};
 use crate::s3::{BucketSettings, Contents, Expire, Store, StoreError};
-use crate::supervisor;
+use crate::supervisor::{self, FileId};
 use dsenv_sdk::OpError;
 use dsenv_sdk::provider::OpErrorClass;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ const DELETED_WITHIN: Duration = Duration::from_secs(600);
 /// How often a store that is being opened is looked at again, and when.
 const LOOKS_MAX: u32 = 200;
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
+
+/// How often the endpoint looks whether its socket is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// How long to wait when the system has no descriptor left for a command.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -183,14 +186,21 @@ async fn read_closed(
     read.await.expect("reading buckets does not panic")
 }
 
-/// Asks once; when the endpoint does not answer, sees to it that it runs and asks again.
+/// Asks; while the endpoint does not answer, sees to it that it runs and asks again. One that has lost
+/// its socket takes a moment to notice.
 async fn ask(env: &Environment, request: &Request) -> Result<Reply, OpError> {
-    match exchange(env, request).await {
-        Ok(reply) => Ok(reply),
-        Err(_) => {
-            endpoint::ensure(env).await?;
-            exchange(env, request).await.map_err(disk_error)
+    let mut looks = 0;
+    loop {
+        match exchange(env, request).await {
+            Ok(reply) => return Ok(reply),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut || looks == LOOKS_MAX => {
+                return Err(disk_error(error));
+            }
+            Err(_) if looks > 0 => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(_) => {}
         }
+        looks += 1;
+        endpoint::ensure(env).await?;
     }
 }
 
@@ -257,16 +267,19 @@ async fn receive<T: serde::de::DeserializeOwned>(
     Ok(Some(serde_json::from_slice(&line)?))
 }
 
-/// The endpoint's side. Dropping it removes the socket.
+/// The endpoint's side. Dropping it removes the socket, when that is still its own.
 pub(super) struct Control {
     listener: UnixListener,
     path: PathBuf,
+    socket: Option<FileId>,
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        // It may be gone with its folder.
-        let _ = std::fs::remove_file(&self.path);
+        // It may be gone with its folder, or be that of the endpoint after this one.
+        if self.is_in_place() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -279,17 +292,32 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Control { listener: UnixListener::bind(&path)?, path })
+        let listener = UnixListener::bind(&path)?;
+        let socket = FileId::at(&path);
+        Ok(Control { listener, path, socket })
     }
 
-    /// Answers, one command after the other, until it is dropped.
+    fn is_in_place(&self) -> bool {
+        self.socket.is_some() && FileId::at(&self.path) == self.socket
+    }
+
+    /// Answers, one command after the other, until no command finds the way any more; returns why.
     pub(super) async fn answer(
         &self,
         store: &Arc<Store>,
         read_keys: &(dyn Fn() -> Result<(), String> + Sync),
-    ) {
+    ) -> String {
+        let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
-            let Ok((stream, _)) = self.listener.accept().await else {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = look.tick() => match self.is_in_place() {
+                    true => continue,
+                    // Something cleans up /tmp, say: without its socket the endpoint is deaf.
+                    false => return format!("its socket `{}` is gone", self.path.display()),
+                },
+            };
+            let Ok((stream, _)) = accepted else {
                 // No descriptor is left for it; in a moment there may be.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;

@@ -150,7 +150,7 @@ impl Host for EndpointHost {
             served = serve(listener, Arc::clone(&store), Arc::clone(&keys), stop.requested()) => {
                 served.map_err(|it| it.to_string())
             }
-            () = control.answer(&store, &read_again) => Ok(()),
+            why = control.answer(&store, &read_again) => Err(why),
             () = expire(&store, &task.log) => Ok(()),
         }
     }
