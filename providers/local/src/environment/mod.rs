@@ -20,7 +20,10 @@ mod files;
 mod records;
 
 pub(crate) use addresses::{AddressBook, Assigned, listeners};
-pub(crate) use failure::{class_of, disk_error, failure, store_error, supervisor_error};
+pub(crate) use failure::{
+    admin_error, class_of, disk_error, failure, installer_class, missing_class, server_error,
+    store_error, supervisor_error,
+};
 pub(crate) use files::{create_private, remove_tree};
 pub(crate) use records::{Record, Records, Stage};
 

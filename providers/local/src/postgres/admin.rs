@@ -321,7 +321,43 @@ impl Admin<'_> {
     }
 }
 
+/// What may help against an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    /// The same a moment later: the server starts, is full of sessions, or does something else.
+    Time,
+    /// Room on the disk.
+    Room,
+    /// Neither of these.
+    Unknown,
+}
+
+/// The server's own codes for what passes by itself.
+const PASSING: [SqlState; 5] = [
+    SqlState::CANNOT_CONNECT_NOW,
+    SqlState::ADMIN_SHUTDOWN,
+    SqlState::CRASH_SHUTDOWN,
+    SqlState::TOO_MANY_CONNECTIONS,
+    SqlState::LOCK_NOT_AVAILABLE,
+];
+
 impl AdminError {
+    /// Says what may help.
+    pub fn cure(&self) -> Cure {
+        let code = match self {
+            AdminError::Connect { source, .. } => source.code(),
+            AdminError::Sql { source, .. } => source.code(),
+            AdminError::Name { .. } | AdminError::NoDatabase { .. } => return Cure::Unknown,
+        };
+        match code {
+            // The connection was refused, or broke.
+            None => Cure::Time,
+            Some(code) if PASSING.contains(code) => Cure::Time,
+            Some(code) if *code == SqlState::DISK_FULL => Cure::Room,
+            Some(_) => Cure::Unknown,
+        }
+    }
+
     /// Says whether the server could not be asked, as opposed to what it refuses.
     pub fn is_out_of_reach(&self) -> bool {
         match self {

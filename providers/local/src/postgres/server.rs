@@ -484,7 +484,15 @@ impl Server {
         let ready = async {
             loop {
                 match self.connect(SUPERUSER, password, MAINTENANCE_DATABASE).await {
-                    Ok(client) => return self.check_own(&client).await,
+                    Ok(client) => match self.is_own(&client).await {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => {
+                            let (at, path) = (self.at(), self.data_dir.clone());
+                            return Err(ServerError::OtherServer { at, path });
+                        }
+                        // It said nothing of itself: it ends, or starts again.
+                        Err(error) => last = Some(error.into()),
+                    },
                     Err(error) if is_refusal(&error) => {
                         return Err(ServerError::Password {
                             at: self.at(),
@@ -503,14 +511,16 @@ impl Server {
         }
     }
 
-    async fn check_own(&self, client: &tokio_postgres::Client) -> Result<(), ServerError> {
-        let asked = client.query_one("SHOW data_directory", &[]).await;
-        let folder: Option<String> = asked.ok().and_then(|row| row.try_get(0).ok());
-        let same = folder.is_some_and(|folder| {
-            Path::new(&folder).canonicalize().ok() == self.data_dir.canonicalize().ok()
-        });
-        let other = || ServerError::OtherServer { at: self.at(), path: self.data_dir.clone() };
-        same.then_some(()).ok_or_else(other)
+    /// Asks a server whose data it has; one that will not tell is another one.
+    async fn is_own(&self, client: &tokio_postgres::Client) -> Result<bool, tokio_postgres::Error> {
+        let folder: String = match client.query_one("SHOW data_directory", &[]).await {
+            Ok(row) => row.try_get(0)?,
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Path::new(&folder).canonicalize().ok() == self.data_dir.canonicalize().ok())
     }
 
     /// Opens a session; it ends when the client is dropped.

@@ -63,6 +63,7 @@ enum Reply {
 enum Refusal {
     Invalid,
     InUse,
+    DiskFull,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -232,8 +233,14 @@ fn done(reply: Reply) -> Result<(), OpError> {
 
 fn unexpected(reply: Reply) -> OpError {
     match reply {
-        Reply::Refused { what: Refusal::InUse, why } => OpError::new(OpErrorClass::InUse, why),
-        Reply::Refused { what: Refusal::Invalid, why } => OpError::new(OpErrorClass::Invalid, why),
+        Reply::Refused { what, why } => {
+            let class = match what {
+                Refusal::InUse => OpErrorClass::InUse,
+                Refusal::DiskFull => OpErrorClass::Quota,
+                Refusal::Invalid => OpErrorClass::Invalid,
+            };
+            OpError::new(class, why)
+        }
         Reply::Done | Reply::Settings(_) => {
             OpError::new(OpErrorClass::Invalid, "the S3 endpoint answered what was not asked")
         }
@@ -349,6 +356,7 @@ async fn on_store(store: Arc<Store>, request: Request) -> Reply {
         Err(error) => {
             let what = match error {
                 StoreError::BucketNotEmpty { .. } => Refusal::InUse,
+                _ if error.is_disk_full() => Refusal::DiskFull,
                 _ => Refusal::Invalid,
             };
             Reply::Refused { what, why: error.to_string() }

@@ -6,11 +6,11 @@
 
 use super::{Object, Service, major};
 use crate::account::reachable_or;
-use crate::environment::{Assigned, Environment, Record, disk_error, failure, supervisor_error};
-use crate::postgres::admin::AdminError;
-use crate::postgres::{
-    Admin, Binaries, Host, Recovered, Server, ServerAccounts, ServerError, server,
+use crate::environment::{
+    Assigned, Environment, Record, admin_error, disk_error, failure, missing_class, server_error,
+    supervisor_error,
 };
+use crate::postgres::{Admin, Binaries, Host, Recovered, Server, ServerAccounts, server};
 use crate::python::venv::blocking;
 use crate::supervisor::{
     Client, Command, EnvValue, Health, Process, Restart, RunAs, State, StopSignal, Unit, Work,
@@ -181,23 +181,8 @@ async fn binaries(
     }
     Binaries::find(major, host, &mut |line| watch(line)).await.map_err(|missing| {
         let help = missing.help();
-        failure(OpErrorClass::Invalid, "the database cannot be had", &missing).help(help)
+        failure(missing_class(&missing), "the database cannot be had", &missing).help(help)
     })
-}
-
-fn server_error(error: ServerError) -> OpError {
-    let class = match &error {
-        ServerError::OtherServer { .. } | ServerError::NotData(_) => OpErrorClass::Conflict,
-        ServerError::Unreachable { .. } | ServerError::OtherOwner { .. } => {
-            OpErrorClass::Denied { permission: None }
-        }
-        _ => OpErrorClass::Invalid,
-    };
-    failure(class, "the database's server cannot be used", &error)
-}
-
-pub(super) fn admin_error(error: AdminError) -> OpError {
-    failure(OpErrorClass::Invalid, "the database's server did not do it", &error)
 }
 
 /// Sessions that a size allows; PostgreSQL's own default is 100.

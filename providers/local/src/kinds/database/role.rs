@@ -1,8 +1,8 @@
 //! `local.role`: what a grant on a database is. A role of its own for each user of each database.
 
-use super::postgres::{POSTGRES, admin_error, known, known_here, leave_role, session};
+use super::postgres::{POSTGRES, known, known_here, leave_role, session};
 use super::{Object, plain_name};
-use crate::environment::{Environment, Record, disk_error};
+use crate::environment::{Environment, Record, admin_error, disk_error};
 use crate::postgres;
 use async_trait::async_trait;
 use dsenv_sdk::builtin::random_text;

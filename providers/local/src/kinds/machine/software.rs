@@ -4,7 +4,7 @@
 //! workspace moves over, and then the old one is deleted.
 
 use super::super::Object;
-use crate::environment::{Environment, Record, disk_error, failure};
+use crate::environment::{Environment, Record, disk_error, failure, installer_class};
 use crate::python::install::InstallError;
 use crate::python::installer::InstallerError;
 use crate::python::resolve::ResolveError;
@@ -233,23 +233,7 @@ fn tools_error(error: ToolsError) -> OpError {
 }
 
 fn installer_error(message: &str, error: &InstallerError) -> OpError {
-    use crate::python::failure::FailureKind;
-    let class = match error {
-        InstallerError::Refused(refused) => match refused.kind {
-            // The index may answer a moment later.
-            FailureKind::IndexUnreachable => OpErrorClass::Throttled { retry_after_ms: None },
-            FailureKind::DiskFull => OpErrorClass::Quota,
-            FailureKind::NoSuchPackage { .. }
-            | FailureKind::NoMatchingVersion
-            | FailureKind::HashMismatch { .. }
-            | FailureKind::Other => OpErrorClass::Invalid,
-        },
-        InstallerError::NoInstaller { .. }
-        | InstallerError::NoVenv { .. }
-        | InstallerError::Tool(_)
-        | InstallerError::Io { .. } => OpErrorClass::Invalid,
-    };
-    let mut failed = failure(class, message, error);
+    let mut failed = failure(installer_class(error), message, error);
     if let InstallerError::Refused(refused) = error {
         failed.causes.extend(refused.tail.lines().map(str::to_owned));
     }
