@@ -153,6 +153,8 @@ fn failed_delete() {
 fn lost_socket() {
     with_place(async |place| {
         place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
+        let log = std::fs::read_to_string(place.dir.join("logs/s3.log")).expect("a log");
+        assert!(log.contains("serving on 127."), "{log}");
         let socket = place.dir.join("supervisor/s3.sock");
         std::fs::remove_file(&socket).expect("it was there");
         place.apply(&resource("pond", "bucket", json!({}))).await.expect("another bucket");

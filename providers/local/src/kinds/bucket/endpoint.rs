@@ -5,7 +5,9 @@
 //! are read from the records, so a restart has all of them, and no secret is written for it.
 
 use super::control::Control;
-use crate::environment::{Environment, Record, Records, Stage, disk_error, supervisor_error};
+use crate::environment::{
+    Environment, Record, Records, Stage, create_private, disk_error, supervisor_error,
+};
 use crate::s3::{Keys, Right, Store, serve, system_clock};
 use crate::supervisor::{Health, Host, HostedTask, Restart, State, Stop, Unit, Work};
 use async_trait::async_trait;
@@ -135,6 +137,9 @@ impl Host for EndpointHost {
         let key = parse_hex(&spec.key).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let key = SealKey::new(key.ok_or("its key has not 32 bytes")?);
         let records = Records::new(&spec.dir, &spec.lineage, &key);
+        if let Some(logs) = task.log.parent() {
+            create_private(logs).map_err(|it| format!("the folder of its log: {it}"))?;
+        }
         let folder = spec.dir.join(STORE);
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder)).await;
         let store = opened.map_err(|it| it.to_string())?.map_err(|it| chain(&it))?;
