@@ -24,7 +24,7 @@ pub(crate) use failure::{
     admin_error, class_of, disk_error, failure, installer_class, missing_class, server_error,
     store_error, supervisor_error,
 };
-pub(crate) use files::{create_private, remove_tree};
+pub(crate) use files::{create_private, remove_tree, write_durably};
 pub(crate) use records::{Record, Records, Stage};
 
 use crate::account::create_enterable;

@@ -68,7 +68,7 @@ async fn assign(env: &Environment, record: &Record) -> Result<Assigned, OpError>
 }
 
 fn create_folders(folders: &Folders, record: &Record) -> std::io::Result<()> {
-    use crate::environment::create_private;
+    use crate::environment::{create_private, write_durably};
     create_private(folders.root())?;
     for folder in [folders.home(), folders.temporary(), folders.root().join("logs")] {
         create_private(&folder)?;
@@ -80,7 +80,7 @@ fn create_folders(folders: &Folders, record: &Record) -> std::io::Result<()> {
             let folder = folders.jupyter(service).join("config");
             create_private(&folder)?;
             if !folder.join(name).exists() {
-                std::fs::write(folder.join(name), text)?;
+                write_durably(&folder.join(name), text.as_bytes())?;
             }
         }
     }
