@@ -20,6 +20,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("killed_at_any_moment_there_is_one_of_each", killed_at_any_moment),
     ("twenty_calls_at_once_make_one_guard", twenty_calls),
     ("command_substitution_ends", command_substitution),
+    ("a_service_can_be_interrupted_though_its_command_could_not", ignored_signals),
     ("a_deleted_folder_ends_its_supervisor", folder_deleted),
     ("a_folder_deleted_while_no_daemon_lives_ends_its_guard", deleted_unseen),
     ("a_guard_outlives_a_time_in_which_nothing_can_be_started", nothing_to_start_with),
@@ -216,6 +217,24 @@ fn command_substitution() {
             let environ = visible(part, "environ");
             assert!(!environ.contains("CALLER_ONLY"), "{environ}");
         }
+    });
+}
+
+/// As after `nohup dsenv apply &`.
+fn ignored_signals() {
+    with_place(async |place| {
+        let binary = std::env::current_exe().expect("this binary");
+        let script = "trap '' HUP INT QUIT; exec \"$0\" cli \"$1\" put \"$2\"";
+        let mut call = tokio::process::Command::new("sh");
+        call.args(["-c", script]).arg(&binary).arg(&place.dir).arg(free_address().to_string());
+        let output = call.output().await.expect("a shell");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let pid: u32 = text.trim().parse().expect("a pid");
+        let status = visible(pid, "status");
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t"));
+        let ignored = u64::from_str_radix(ignored.expect("a line"), 16).expect("a number");
+        // Signals 1, 2 and 3.
+        assert_eq!(ignored & 0b111, 0, "{status}");
     });
 }
 
