@@ -20,6 +20,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("what_could_not_be_deleted_goes_on_to_be_used", failed_delete),
     ("a_store_that_came_back_goes_with_its_environment", store_came_back),
     ("an_endpoint_that_lost_its_socket_has_another_one", lost_socket),
+    ("buckets_deleted_at_once_take_the_endpoint_with_them", deleted_at_once),
     ("buckets_and_keys_of_an_endpoint_that_cannot_run_are_deleted", broken_endpoint),
 ];
 
@@ -159,6 +160,24 @@ fn lost_socket() {
         std::fs::remove_file(&socket).expect("it was there");
         place.apply(&resource("pond", "bucket", json!({}))).await.expect("another bucket");
         assert!(socket.exists());
+    });
+}
+
+fn deleted_at_once() {
+    with_place(async |place| {
+        for round in 0..5 {
+            let names = ["lake", "pond", "sea"];
+            for name in names {
+                place.apply(&resource(name, "bucket", json!({}))).await.expect("a bucket");
+            }
+            let delete = |name| place.delete(name, DataFate::Delete);
+            let deleted = futures::future::join_all(names.map(delete)).await;
+            deleted.into_iter().for_each(|deleted| deleted.expect("deleted"));
+            assert!(!place.dir.join("s3").exists(), "round {round}");
+            let listening = crate::place::listeners();
+            let left = listening.iter().find(|address| address.ends_with(":9000"));
+            assert_eq!(left.filter(|it| it.starts_with(&place.blocks()[0])), None);
+        }
     });
 }
 

@@ -94,9 +94,23 @@ pub(super) enum Left {
     Endpoint,
 }
 
-/// Ends the endpoint and removes its store once no bucket but this one is recorded.
-pub(super) async fn end_without_buckets(env: &Environment, gone: &Token) -> Result<Left, OpError> {
+/// Ends the endpoint and removes its store, when no bucket but this one is recorded.
+pub(super) async fn end_with_last(env: &Environment, last: &Token) -> Result<Left, OpError> {
     let _lock = env.endpoint.lock().await;
+    end_unless_needed(env, last).await
+}
+
+/// Forgets a bucket that is no longer in the store, and ends the endpoint when it was the last.
+///
+/// Its record goes under the lock: of two buckets that are deleted at once, each would see the other's,
+/// and leave the endpoint to it.
+pub(super) async fn forget(env: &Environment, gone: &Token) -> Result<(), OpError> {
+    let _lock = env.endpoint.lock().await;
+    end_unless_needed(env, gone).await?;
+    env.records.remove(gone).map_err(disk_error)
+}
+
+async fn end_unless_needed(env: &Environment, gone: &Token) -> Result<Left, OpError> {
     let buckets = env.records.of_type(super::BUCKET.name).map_err(disk_error)?;
     if buckets.iter().any(|record| record.token != *gone) {
         return Ok(Left::Endpoint);

@@ -209,15 +209,14 @@ impl Object for Bucket {
             return Err(OpError::new(OpErrorClass::Invalid, message));
         }
         // The last one goes with its store, whether that can be opened or not.
-        if endpoint::end_without_buckets(env, &record.token).await? == endpoint::Left::Nothing {
+        if endpoint::end_with_last(env, &record.token).await? == endpoint::Left::Nothing {
             return Ok(());
         }
         // A name that was refused at creation is another object's.
         if env.dir.join(endpoint::STORE).exists() && refuse_second(env, record).is_ok() {
             control::delete_bucket(env, name(record)).await?;
         }
-        // The others may have gone meanwhile.
-        endpoint::end_without_buckets(env, &record.token).await.map(drop)
+        endpoint::forget(env, &record.token).await
     }
 
     async fn restore(&self, env: &Environment, record: &Record) -> Result<(), OpError> {
