@@ -3,6 +3,7 @@
 use crate::place::{Place, postgres_version};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt;
 
 /// One of everything, with a service that any machine with a Python can run.
 const SMALL: &str = r#"blueprint: small
@@ -97,7 +98,13 @@ fn work(place: &Place) {
         (7, "to stderr\n"),
         "the program's own code and words"
     );
-    let variables = place.ok(&["exec", "web", "--", "env"]).out;
+    let mut command = place.command();
+    let foreign = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    command.args(["exec", "web", "--", "env"]).env(foreign, foreign).env("TERM", "vt100");
+    let ran = crate::place::start(command).end();
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "a variable that is not UTF-8 is no matter");
+    let variables = ran.out;
+    assert!(variables.contains("TERM=vt100"), "{variables}");
     for name in
         ["FEATURES_URL=postgresql://", "LAKE_URL=s3://", "LAKE_ENDPOINT=http://127.", "TOKEN="]
     {
