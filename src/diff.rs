@@ -272,7 +272,10 @@ fn resume(mut change: Change, object: &Object) -> Change {
 
 fn compare_args(change: &mut Change, node: &Node, object: &Object) {
     let names: BTreeSet<&String> = change.after.keys().chain(object.args.keys()).collect();
-    let ignored = |name: &str| node.ignore.iter().any(|ignored| ignored == name);
+    let ignored = |name: &str| {
+        let field = node.ty.field(name);
+        node.ignore.iter().any(|it| it == name || field.is_some_and(|field| field.is_named(it)))
+    };
     let mut changed = Vec::new();
     let mut drifted = Vec::new();
     let mut replace = false;

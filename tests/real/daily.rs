@@ -186,6 +186,33 @@ fn data_outlives_a_change_and_a_pool_grows_and_shrinks() {
 }
 
 #[test]
+fn services_that_are_ignored_are_left_alone() {
+    let place = Place::new(
+        "blueprint: small
+resources:
+  m:
+    kind: machine
+    cpus: 1+
+    memory: 1GiB+
+    image: debian-12
+    environment: {LEVEL: one}
+    services:
+      web: {run: 'exec sleep 1000'}
+    lifecycle: {ignore: [services]}
+environments:
+  dev: {provider: local, ephemeral: true}
+",
+    );
+    place.apply();
+    place.edit("dsenv.yaml", "sleep 1000", "sleep 2000");
+    let ran = place.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    place.edit("dsenv.yaml", "LEVEL: one", "LEVEL: two");
+    let ran = place.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(ran.code, 2, "what is not ignored is changed: {}", ran.out);
+}
+
+#[test]
 fn a_forgotten_bucket_is_taken_over_as_it_is() {
     let place = Place::new(
         "blueprint: small

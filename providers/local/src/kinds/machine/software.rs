@@ -28,9 +28,17 @@ pub(crate) const SOFTWARE: NativeType = NativeType {
     name: "local.software",
     doc: "A Python environment that holds exactly what the lock names.",
     fields: &[
-        Field::new("python", Type::Text, "The version asked for.").required().replaces(),
-        Field::new("packages", Type::List(&Type::Text), "The packages asked for.").replaces(),
-        Field::new("pins", Type::Any, "What the lock has for them.").required().replaces(),
+        Field::new("python", Type::Text, "The version asked for.")
+            .required()
+            .replaces()
+            .of("software"),
+        Field::new("packages", Type::List(&Type::Text), "The packages asked for.")
+            .replaces()
+            .of("software"),
+        Field::new("pins", Type::Any, "What the lock has for them.")
+            .required()
+            .replaces()
+            .of("software"),
     ],
     attributes: &[
         Attribute::new("bin", "Its folder of programs, for the front of a `PATH`."),

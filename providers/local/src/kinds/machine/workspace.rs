@@ -30,7 +30,7 @@ pub(crate) const WORKSPACE: NativeType = NativeType {
         Field::new("connections", Type::Map(&Type::Any), "Variables that `uses` gives."),
         Field::new("environment", Type::Map(&Type::Any), "Variables of all of its services.")
             .takes_self(),
-        Field::new("programs", Type::Map(&Type::Any), "Its services.").takes_self(),
+        Field::new("programs", Type::Map(&Type::Any), "Its services.").takes_self().of("services"),
     ],
     attributes: &[
         Attribute::new("address", "The address that its services listen on."),
