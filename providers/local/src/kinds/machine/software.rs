@@ -233,7 +233,11 @@ fn shortened(line: &str) -> &str {
 
 fn tools_error(error: ToolsError) -> OpError {
     let help = error.help();
-    let error = failure(OpErrorClass::Invalid, "this machine cannot make the environment", &error);
+    let class = match &error {
+        ToolsError::Installer(error) => installer_class(error),
+        ToolsError::Interpreter(_) => OpErrorClass::Invalid,
+    };
+    let error = failure(class, "this machine cannot make the environment", &error);
     match help {
         Some(help) => error.help(help),
         None => error,
