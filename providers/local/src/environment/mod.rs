@@ -56,6 +56,8 @@ pub(crate) struct Environment {
     pub(crate) supervisor: Supervisor,
     /// Held while the S3 endpoint is put or taken away.
     pub(crate) endpoint: tokio::sync::Mutex<()>,
+    /// Held while a role is removed.
+    pub(crate) roles: tokio::sync::Mutex<()>,
 }
 
 impl Environment {
@@ -71,6 +73,7 @@ impl Environment {
             supervisor: Supervisor::at(&dir.join("supervisor"), setup.key.clone()),
             tools: ToolEnv::chosen_from(variables),
             endpoint: tokio::sync::Mutex::new(()),
+            roles: tokio::sync::Mutex::new(()),
             owner: setup.owner,
             key: setup.key,
             dir,

@@ -60,8 +60,21 @@ fn broken_database() {
     let Some(version) = postgres_version() else { return skipped(NO_POSTGRES) };
     with_place(async |place| {
         let data = with_role(place, &version).await;
+        for name in ["second", "third", "fourth"] {
+            let used =
+                Use { target: Addr::resource("features"), kind: "database", right: Right::Read };
+            let machine = using(resource(name, "machine", json!({})), vec![used]);
+            place.apply(&machine).await.expect("a machine");
+        }
         break_server(&data).await;
-        // The end of the test is the test: everything is deleted, and nothing is left.
+        let grants =
+            ["m", "second", "third", "fourth"].map(|it| format!("{it}.grant[\"features\"]"));
+        let deleted = grants.iter().map(|grant| place.delete(grant, DataFate::Delete));
+        let deleted = futures::future::join_all(deleted);
+        let deleted = tokio::time::timeout(std::time::Duration::from_secs(40), deleted).await;
+        let deleted = deleted.expect("they do not wait for each other's starts");
+        deleted.into_iter().for_each(|deleted| deleted.expect("deleted"));
+        // The end of the test deletes the rest, and sees that nothing is left.
     });
 }
 

@@ -356,7 +356,7 @@ pub(super) fn leave_role(env: &Environment, server: &Record, role: &str) -> Resu
 }
 
 /// The noted roles, as they are on disk now.
-fn left_roles(env: &Environment, server: &Record) -> Result<Vec<String>, OpError> {
+pub(super) fn left_roles(env: &Environment, server: &Record) -> Result<Vec<String>, OpError> {
     let record = env.records.get(&server.token).map_err(disk_error)?;
     let noted = record.as_ref().and_then(|record| record.own.get(LEFT_ROLES)?.as_list());
     Ok(noted.into_iter().flatten().filter_map(Value::as_text).map(str::to_owned).collect())

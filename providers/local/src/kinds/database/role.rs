@@ -1,6 +1,6 @@
 //! `local.role`: what a grant on a database is. A role of its own for each user of each database.
 
-use super::postgres::{POSTGRES, known, known_here, leave_role, session};
+use super::postgres::{POSTGRES, known, known_here, leave_role, left_roles, session};
 use super::{Object, plain_name};
 use crate::environment::{Environment, Record, admin_error, disk_error};
 use crate::postgres;
@@ -148,6 +148,9 @@ impl Object for Role {
             return Ok(());
         }
         let role = record.arg_text("role").unwrap_or_default();
+        // One after the other: that a server does not start is found out once, and not by each of its
+        // roles, which would start it under each other's wait.
+        let _lock = env.roles.lock().await;
         match drop_role(env, &server, role, watch).await {
             Ok(()) => Ok(()),
             Err(NotDropped::Refused(error)) => Err(error),
@@ -175,6 +178,11 @@ async fn drop_role(
     watch: Watch<'_>,
 ) -> Result<(), NotDropped> {
     let known = known(env, server, watch).await.map_err(NotDropped::OutOfReach)?;
+    // Roles are noted when it does not start, and the notes are gone once it did.
+    if !left_roles(env, server).map_err(NotDropped::OutOfReach)?.is_empty() {
+        let runs = known.server.admin(&known.password).await.map(drop);
+        runs.map_err(|error| NotDropped::OutOfReach(admin_error(error)))?;
+    }
     let admin = session(env, server, &known, watch).await.map_err(NotDropped::OutOfReach)?;
     admin.drop_role(role).await.map_err(|error| match error.is_out_of_reach() {
         true => NotDropped::OutOfReach(admin_error(error)),
