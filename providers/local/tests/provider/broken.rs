@@ -207,7 +207,9 @@ fn store_came_back() {
 fn broken_endpoint() {
     with_place(async |place| {
         place.apply(&resource("lake", "bucket", json!({}))).await.expect("a bucket");
-        place.apply(&resource("pond", "bucket", json!({}))).await.expect("a bucket");
+        for name in ["pond", "sea", "well"] {
+            place.apply(&resource(name, "bucket", json!({}))).await.expect("a bucket");
+        }
         let args = json!({"bucket": "bench-dev-lake", "holder": "m", "right": "read"});
         let key: Addr = "m.grant[\"lake\"]".parse().expect("an address");
         place.create(&key, "local.key", &map(args)).await.expect("a key");
@@ -219,8 +221,10 @@ fn broken_endpoint() {
         let status = place.operate().status().await.expect("a status");
         assert!(status.iter().all(|it| !it.well), "{status:?}");
         place.delete("m.grant[\"lake\"]", DataFate::Delete).await.expect("the key is deleted");
-        place.delete("lake", DataFate::Delete).await.expect("the first bucket is deleted");
-        place.delete("pond", DataFate::Delete).await.expect("the last bucket is deleted");
+        let delete = |name| place.delete(name, DataFate::Delete);
+        let deleted = futures::future::join_all(["lake", "pond", "sea"].map(delete)).await;
+        deleted.into_iter().for_each(|deleted| deleted.expect("it is deleted in the store"));
+        delete("well").await.expect("the last one is deleted with the store");
         drop(held);
     });
 }

@@ -106,18 +106,30 @@ pub(super) async fn ensure_bucket(
 /// store is opened for a moment: one that cannot run is not needed to take its buckets away.
 pub(super) async fn delete_bucket(env: &Environment, bucket: &str) -> Result<(), OpError> {
     let request = Request::Delete { bucket: bucket.to_owned() };
-    if let Some(reply) = ask_running(env, &request).await? {
-        return done(reply);
+    let mut looks = 0;
+    loop {
+        if let Some(reply) = ask_running(env, &request).await? {
+            return done(reply);
+        }
+        match delete_closed(env, bucket).await {
+            // The endpoint came up in between, or another command reads.
+            Err(StoreError::Busy(_)) if looks < LOOKS_MAX => {
+                looks += 1;
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            deleted => return deleted.map_err(store_error),
+        }
     }
+}
+
+async fn delete_closed(env: &Environment, bucket: &str) -> Result<(), StoreError> {
+    // Buckets that are deleted at once take turns.
+    let _lock = env.endpoint.lock().await;
     let (store, name) = (env.dir.join(endpoint::STORE), bucket.to_owned());
     let deleted = tokio::task::spawn_blocking(move || {
         Store::open(&store)?.delete_bucket(&name, Contents::Delete)
     });
-    match deleted.await.expect("deleting a bucket does not panic") {
-        // The endpoint came up in between.
-        Err(StoreError::Busy(_)) => done(ask(env, &request).await?),
-        deleted => deleted.map_err(store_error),
-    }
+    deleted.await.expect("deleting a bucket does not panic")
 }
 
 /// Has the endpoint read the keys from the records again.
@@ -136,8 +148,10 @@ pub(super) async fn read_keys_if_running(env: &Environment) -> Result<(), OpErro
 
 /// Asks the endpoint when it runs; `None` when it does not. One that is just starting is waited for.
 async fn ask_running(env: &Environment, request: &Request) -> Result<Option<Reply>, OpError> {
-    if let Ok(reply) = exchange(env, request).await {
-        return Ok(Some(reply));
+    match exchange(env, request).await {
+        Ok(reply) => return Ok(Some(reply)),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(disk_error(error)),
+        Err(_) => {}
     }
     if !endpoint::runs(env).await? {
         return Ok(None);
@@ -166,6 +180,8 @@ pub(super) async fn settings_of(
                 return Ok(all.into_iter().map(|it| it.map(Into::into)).collect());
             }
             Ok(reply) => return Err(unexpected(reply)),
+            // It is there, and has been waited for.
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(disk_error(error)),
             Err(_) => {}
         }
         match read_closed(store.clone(), buckets.clone()).await {
