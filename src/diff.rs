@@ -277,7 +277,7 @@ fn replace(change: Change, reason: Reason) -> Change {
 /// An interrupted create is finished with the same arguments; with others it begins anew.
 fn resume(mut change: Change, node: &Node, object: &Object) -> Change {
     let names = change.after.keys().chain(object.args.keys());
-    let mut names = names.filter(|name| !node.ignore.contains(name));
+    let mut names = names.filter(|name| !is_ignored(node, name));
     let same = names.all(|name| same(change.after.get(name), object.args.get(name)));
     change.action = if same { Action::Resume } else { Action::Replace };
     change.reason = Reason::Interrupted;
@@ -297,7 +297,7 @@ fn compare_args(change: &mut Change, node: &Node, object: &Object) {
         let open = object.status == Status::Updating;
         let moved = change.drift.iter().any(|drift| drift.name == *name)
             && field.is_some_and(|field| !field.cloud_owned);
-        if node.ignore.contains(name) || !(differs || moved || open) {
+        if is_ignored(node, name) || !(differs || moved || open) {
             continue;
         }
         replace |=
@@ -319,13 +319,20 @@ fn compare_args(change: &mut Change, node: &Node, object: &Object) {
 /// were seen, else as they were applied. What is made anew is made as the blueprint says.
 fn keep_ignored(change: &mut Change, node: &Node, object: &Object) {
     let after = Arc::make_mut(&mut change.after);
-    for name in &node.ignore {
-        let seen = change.observed.as_ref().and_then(|seen| seen.values.get(name));
-        match seen.or_else(|| object.args.get(name)) {
-            Some(value) => after.insert(name.clone(), Term::Known(value.clone())),
-            None => after.remove(name),
+    for field in node.ty.fields.iter().filter(|field| is_ignored(node, field.name)) {
+        let seen = change.observed.as_ref().and_then(|seen| seen.values.get(field.name));
+        match seen.or_else(|| object.args.get(field.name)) {
+            Some(value) => after.insert(field.name.to_owned(), Term::Known(value.clone())),
+            None => after.remove(field.name),
         };
     }
+}
+
+/// Says whether the blueprint ignores a native argument, by its own name or by the neutral field that
+/// it comes from.
+fn is_ignored(node: &Node, name: &str) -> bool {
+    let field = node.ty.field(name);
+    node.ignore.iter().any(|it| it == name || field.is_some_and(|field| field.is_named(it)))
 }
 
 /// An open term may come to anything, so it differs. Absent and null are the same.

@@ -179,8 +179,9 @@ async fn run_entry(entry: &Entry) -> Result<Exit, Problem> {
     let mut command = tokio::process::Command::new(program);
     command.args(arguments).current_dir(&entry.dir).env_clear();
     for name in ["TERM", "COLORTERM", "LINES", "COLUMNS"] {
-        if let Some(value) = std::env::vars().find(|(known, _)| known == name) {
-            command.env(name, value.1);
+        // Others may not be UTF-8, which is nobody's mistake.
+        if let Some((_, value)) = std::env::vars_os().find(|(known, _)| known == name) {
+            command.env(name, value);
         }
     }
     for (name, value) in &entry.env {

@@ -3,6 +3,7 @@
 use crate::place::{Place, postgres_version};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt;
 
 /// One of everything, with a service that any machine with a Python can run.
 const SMALL: &str = r#"blueprint: small
@@ -97,7 +98,13 @@ fn work(place: &Place) {
         (7, "to stderr\n"),
         "the program's own code and words"
     );
-    let variables = place.ok(&["exec", "web", "--", "env"]).out;
+    let mut command = place.command();
+    let foreign = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    command.args(["exec", "web", "--", "env"]).env(foreign, foreign).env("TERM", "vt100");
+    let ran = crate::place::start(command).end();
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "a variable that is not UTF-8 is no matter");
+    let variables = ran.out;
+    assert!(variables.contains("TERM=vt100"), "{variables}");
     for name in
         ["FEATURES_URL=postgresql://", "LAKE_URL=s3://", "LAKE_ENDPOINT=http://127.", "TOKEN="]
     {
@@ -176,6 +183,33 @@ fn data_outlives_a_change_and_a_pool_grows_and_shrinks() {
     if has_psql {
         assert_eq!(sql("select n from kept").trim(), "42", "the data is still there");
     }
+}
+
+#[test]
+fn services_that_are_ignored_are_left_alone() {
+    let place = Place::new(
+        "blueprint: small
+resources:
+  m:
+    kind: machine
+    cpus: 1+
+    memory: 1GiB+
+    image: debian-12
+    environment: {LEVEL: one}
+    services:
+      web: {run: 'exec sleep 1000'}
+    lifecycle: {ignore: [services]}
+environments:
+  dev: {provider: local, ephemeral: true}
+",
+    );
+    place.apply();
+    place.edit("dsenv.yaml", "sleep 1000", "sleep 2000");
+    let ran = place.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    place.edit("dsenv.yaml", "LEVEL: one", "LEVEL: two");
+    let ran = place.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(ran.code, 2, "what is not ignored is changed: {}", ran.out);
 }
 
 #[test]

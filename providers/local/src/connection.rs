@@ -43,11 +43,7 @@ impl LocalConnection {
         if matches!(error.class, OpErrorClass::Partial(_)) {
             return error;
         }
-        record.stage = Stage::Deleting;
-        let removed = match self.save(&record) {
-            Ok(()) => object.remove(&self.env, &record, DataFate::Delete, &|_| {}).await,
-            Err(error) => Err(error),
-        };
+        let removed = self.take_away(object, &mut record, DataFate::Delete, &|_| {}).await;
         match removed.and_then(|()| self.env.records.remove(&record.token).map_err(disk_error)) {
             Ok(()) => error,
             Err(left) => {
@@ -57,6 +53,28 @@ impl LocalConnection {
                 error
             }
         }
+    }
+
+    /// Removes an object; its record stays, and says as before how far it is when that fails: what was
+    /// not deleted goes on to be used.
+    async fn take_away(
+        &self,
+        object: &dyn Object,
+        record: &mut Record,
+        data: DataFate,
+        watch: Watch<'_>,
+    ) -> Result<(), OpError> {
+        let before = std::mem::replace(&mut record.stage, Stage::Deleting);
+        self.save(record)?;
+        let Err(mut error) = object.remove(&self.env, record, data, watch).await else {
+            return Ok(());
+        };
+        record.stage = before;
+        let kept = self.env.records.change(&record.token, |record| record.stage = before);
+        if let Err(lost) = kept {
+            error.causes.push(format!("and its record could not be written: {lost}"));
+        }
+        Err(error)
     }
 
     /// Reads one record's object again.
@@ -165,6 +183,7 @@ impl Connection for LocalConnection {
         record.args = request.args.clone();
         self.save(&record)?;
         object.make(&self.env, &mut record, request.watch).await?;
+        record.stage = Stage::Complete;
         self.save(&record)?;
         Ok(Progress::Done(record.observed()))
     }
@@ -177,9 +196,7 @@ impl Connection for LocalConnection {
         let Some(mut record) = self.record(&request.prior.token)? else {
             return Ok(Progress::Done(()));
         };
-        record.stage = Stage::Deleting;
-        self.save(&record)?;
-        object.remove(&self.env, &record, request.data, request.watch).await?;
+        self.take_away(object, &mut record, request.data, request.watch).await?;
         self.env.records.remove(&record.token).map_err(disk_error)?;
         Ok(Progress::Done(()))
     }
@@ -228,7 +245,7 @@ impl Connection for LocalConnection {
             return Ok(());
         }
         let old = record.token.clone();
-        self.env.addresses.rename(old.as_str(), token.as_str()).map_err(disk_error)?;
+        self.env.addresses.rename(old.as_str(), token.as_str()).await.map_err(disk_error)?;
         self.save(&Record { addr: addr.clone(), token: token.clone(), ..record })?;
         match old == *token {
             true => Ok(()),
@@ -268,15 +285,16 @@ impl Connection for LocalConnection {
     }
 }
 
-/// What an environment keeps that holds no data of its user's.
-const OWN_FOLDERS: [&str; 6] =
-    ["supervisor", "software", "machines", "logs", "objects", "databases"];
+/// What an environment keeps that holds no data of its user's once no object is left: a database's
+/// data or the endpoint's store may be there again when something was started during the removal.
+const OWN_FOLDERS: [&str; 7] =
+    ["supervisor", "software", "machines", "logs", "objects", "databases", "s3"];
 
 /// Ends the processes, then removes what is the provider's own. Where something was retained, its
 /// record, its data and its address stay, and only the processes end.
 async fn close(env: &Environment) -> Result<(), OpError> {
     if !env.dir.exists() {
-        return env.addresses.forget().map_err(disk_error);
+        return env.addresses.forget().await.map_err(disk_error);
     }
     env.supervisor.shutdown().await.map_err(supervisor_error)?;
     let blocks = env.addresses.blocks().map_err(disk_error)?;
@@ -295,7 +313,7 @@ async fn close(env: &Environment) -> Result<(), OpError> {
     for folder in OWN_FOLDERS {
         remove_tree(&env.dir.join(folder)).map_err(disk_error)?;
     }
-    env.addresses.forget().map_err(disk_error)?;
+    env.addresses.forget().await.map_err(disk_error)?;
     match std::fs::remove_file(env.dir.join("addresses.json")) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(disk_error(error));

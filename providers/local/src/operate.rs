@@ -3,7 +3,7 @@
 use crate::connection::LocalConnection;
 use crate::environment::{Record, Stage, disk_error, supervisor_error};
 use crate::kinds;
-use crate::supervisor::{Client, State, UnitStatus, tail};
+use crate::supervisor::{Client, State, SupervisorError, UnitStatus, tail};
 use async_trait::async_trait;
 use dsenv_sdk::addr::Part;
 use dsenv_sdk::provider::{Entry, OpErrorClass, Operate, ServiceStatus};
@@ -106,7 +106,12 @@ async fn settle(client: &Client) -> Result<(), OpError> {
     for unit in client.list().await.map_err(supervisor_error)? {
         match unit.state {
             State::Stopped | State::Failed { .. } => {
-                client.restart(&unit.name).await.map_err(supervisor_error)?;
+                match client.restart(&unit.name).await {
+                    // Taken away meanwhile, or its file is damaged: what it says for itself is what
+                    // is reported.
+                    Err(SupervisorError::Refused { .. }) => {}
+                    restarted => restarted.map_err(supervisor_error)?,
+                }
             }
             State::Starting | State::Healthy | State::Unhealthy { .. } | State::Backoff { .. } => {}
         }

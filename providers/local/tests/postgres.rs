@@ -494,6 +494,23 @@ async fn another_server_at_the_port_is_not_taken_for_this_one() {
 }
 
 #[tokio::test]
+async fn something_at_the_port_that_says_nothing_is_not_waited_for_without_end() {
+    let folder = open_folder();
+    let accounts = accounts();
+    let binaries = binaries(accounts.as_ref()).await;
+    // The system takes the connection, and nobody else does.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+    let port = silent.local_addr().expect("bound").port();
+    let address = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let data = folder.path().join("data");
+    let server = Server::new(binaries, &data, address, port, accounts).expect("a server");
+    let password = password();
+    let asked = tokio::time::timeout(PATIENCE, server.admin(&password)).await;
+    let refused = asked.expect("an answer in time").map(drop).expect_err("nobody is there");
+    assert!(refused.is_out_of_reach(), "{refused}");
+}
+
+#[tokio::test]
 async fn only_loopback_addresses_and_absolute_folders_are_taken() {
     let binaries = binaries(accounts().as_ref()).await;
     let public = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

@@ -32,7 +32,9 @@ pub const SECRET: NativeType = NativeType {
     name: "dsenv.secret",
     doc: "A random text, made once, or one that was given.",
     fields: &[
-        Field::new("length", Type::Int { min: 8, max: 1_024 }, "How many characters.").replaces(),
+        Field::new("length", Type::Int { min: 8, max: 1_024 }, "How many characters.")
+            .replaces()
+            .of("generate"),
         Field::new("from", Type::Any, "The text, when it is not generated."),
     ],
     attributes: &[Attribute::new("value", "The text.").secret().changes()],

@@ -113,6 +113,8 @@ pub struct Field {
     pub takes_self: bool,
     /// Whether the cloud changes it by itself, so that a difference is not drift.
     pub cloud_owned: bool,
+    /// The neutral field that it is lowered from, where that has another name.
+    pub of: Option<&'static str>,
 }
 
 impl Field {
@@ -127,6 +129,7 @@ impl Field {
             on_change: OnChange::Update,
             takes_self: false,
             cloud_owned: false,
+            of: None,
         }
     }
 
@@ -170,6 +173,18 @@ impl Field {
     pub const fn cloud_owned(mut self) -> Field {
         self.cloud_owned = true;
         self
+    }
+
+    /// The same field of a native type, lowered from a neutral field of another name: who names that
+    /// in `lifecycle.ignore` means this one.
+    pub const fn of(mut self, neutral: &'static str) -> Field {
+        self.of = Some(neutral);
+        self
+    }
+
+    /// Says whether this is what a name in a blueprint means.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.of == Some(name)
     }
 }
 

@@ -15,12 +15,13 @@ use super::files::{create_private, write_durably};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Blocks in 127.64.0.0/10 whose second number is from 64 to 127.
 const BLOCKS: u32 = 64 * 256;
@@ -29,6 +30,9 @@ const FIRST_HOST: u8 = 10;
 const LAST_HOST: u8 = 254;
 /// The name of the environment's own block among those of networks.
 const OWN: &str = "";
+/// How long another command may have the files; it has them for milliseconds.
+const LOCKED_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// 256 loopback addresses, `127.x.y.0/24`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,8 +123,8 @@ enum Mode {
     Shared,
 }
 
-/// The addresses of one environment. One process works on them at a time: the state's lock sees to
-/// that, and the mutex to the calls within it.
+/// The addresses of one environment. The mutex keeps the calls of this process apart, and a lock on the
+/// environment's folder those of others: `status` works beside an apply.
 pub(crate) struct AddressBook {
     dir: PathBuf,
     registry: PathBuf,
@@ -142,26 +146,29 @@ impl AddressBook {
     }
 
     /// Returns the block of a network, taken now when it has none.
-    pub(crate) fn block(&self, network: &str) -> io::Result<Block> {
-        let _lock = self.locked();
+    pub(crate) async fn block(&self, network: &str) -> io::Result<Block> {
+        // The registry frees what belongs to folders that are gone.
+        create_private(&self.dir)?;
+        let _lock = self.locked().await?;
         let mut book: Book = load(&self.file())?;
-        self.block_in(&mut book, network)
+        self.block_in(&mut book, network).await
     }
 
     /// Returns what a holder listens on: in the block with this id, or in the environment's own. The
     /// same holder has the same address each time, and further ports on demand.
-    pub(crate) fn assign(
+    pub(crate) async fn assign(
         &self,
         block: Option<&str>,
         holder: &str,
         name: &str,
         ports: &[u16],
     ) -> io::Result<Assigned> {
-        let _lock = self.locked();
+        create_private(&self.dir)?;
+        let _lock = self.locked().await?;
         let mut book: Book = load(&self.file())?;
         let block = match block {
             Some(id) => id.parse()?,
-            None => self.block_in(&mut book, OWN)?,
+            None => self.block_in(&mut book, OWN).await?,
         };
         let mut assigned = match book.holders.get(holder) {
             Some(assigned) => assigned.clone(),
@@ -184,14 +191,13 @@ impl AddressBook {
 
     /// Returns what a holder listens on; `None` when it has nothing.
     pub(crate) fn assigned(&self, holder: &str) -> io::Result<Option<Assigned>> {
-        let _lock = self.locked();
         let book: Book = load(&self.file())?;
         Ok(book.holders.get(holder).cloned())
     }
 
     /// Frees what a holder had; one that had nothing is free.
-    pub(crate) fn release(&self, holder: &str) -> io::Result<()> {
-        let _lock = self.locked();
+    pub(crate) async fn release(&self, holder: &str) -> io::Result<()> {
+        let _lock = self.locked().await?;
         let mut book: Book = load(&self.file())?;
         match book.holders.remove(holder) {
             Some(_) => self.save(&book),
@@ -200,8 +206,8 @@ impl AddressBook {
     }
 
     /// Gives what one holder has to another name for it.
-    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let _lock = self.locked();
+    pub(crate) async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let _lock = self.locked().await?;
         let mut book: Book = load(&self.file())?;
         let mut changed = false;
         if let Some(assigned) = book.holders.remove(from) {
@@ -216,14 +222,14 @@ impl AddressBook {
     }
 
     /// Frees the block of a network.
-    pub(crate) fn release_block(&self, network: &str) -> io::Result<()> {
-        let _lock = self.locked();
+    pub(crate) async fn release_block(&self, network: &str) -> io::Result<()> {
+        let _lock = self.locked().await?;
         let mut book: Book = load(&self.file())?;
         if book.blocks.remove(network).is_none() {
             return Ok(());
         }
         self.save(&book)?;
-        self.with_registry(|registry| registry.retain(|it| it.network != network))
+        self.with_registry(|registry| registry.retain(|it| it.network != network)).await
     }
 
     /// Returns every block of the environment.
@@ -233,15 +239,22 @@ impl AddressBook {
     }
 
     /// Takes this environment out of the registry of the user.
-    pub(crate) fn forget(&self) -> io::Result<()> {
+    pub(crate) async fn forget(&self) -> io::Result<()> {
         if !self.registry.exists() {
             return Ok(());
         }
-        self.with_registry(|registry| registry.retain(|_| false))
+        self.with_registry(|registry| registry.retain(|_| false)).await
     }
 
-    fn locked(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps the environment's own file from changing under a change; where the folder is not there,
+    /// nothing can be changed.
+    async fn locked(&self) -> io::Result<Held<'_>> {
+        let calls = self.lock.lock().await;
+        let folder = match File::open(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            opened => Some(lock_within(opened?, &self.dir, LOCKED_WITHIN).await?),
+        };
+        Ok(Held { _calls: calls, _folder: folder })
     }
 
     fn file(&self) -> PathBuf {
@@ -252,12 +265,10 @@ impl AddressBook {
         write_durably(&self.file(), &serde_json::to_vec_pretty(book)?)
     }
 
-    fn block_in(&self, book: &mut Book, network: &str) -> io::Result<Block> {
+    async fn block_in(&self, book: &mut Book, network: &str) -> io::Result<Block> {
         if let Some(id) = book.blocks.get(network) {
             return id.parse();
         }
-        // The registry frees what belongs to folders that are gone.
-        create_private(&self.dir)?;
         let hash = blake3::hash(format!("{}\n{network}", self.lineage).as_bytes());
         let start = u32::from_le_bytes(hash.as_bytes()[..4].try_into().expect("four bytes"));
         let busy = listeners();
@@ -272,7 +283,8 @@ impl AddressBook {
                 registry.registry.blocks.insert(block.to_string(), entry);
             }
             taken = free;
-        })?;
+        })
+        .await?;
         let block = taken.ok_or_else(|| {
             let text = "every block of loopback addresses is taken; destroy an environment";
             io::Error::new(io::ErrorKind::QuotaExceeded, text)
@@ -314,16 +326,46 @@ impl AddressBook {
     }
 
     /// Works on the user's registry under its lock, without what belongs to folders that are gone.
-    fn with_registry(&self, work: impl FnOnce(&mut Own<'_>)) -> io::Result<()> {
+    async fn with_registry(&self, work: impl FnOnce(&mut Own<'_>)) -> io::Result<()> {
         create_private(&self.registry)?;
-        let lock = File::options().append(true).create(true).open(self.registry.join("lock"))?;
-        lock.lock()?;
+        let path = self.registry.join("lock");
+        let lock = File::options().append(true).create(true).open(&path)?;
+        let _lock = lock_within(lock, &path, LOCKED_WITHIN).await?;
         let file = self.registry.join("blocks.json");
         let mut registry: Registry = load(&file)?;
         registry.blocks.retain(|_, it| it.dir.is_dir());
         work(&mut Own { registry: &mut registry, dir: &self.dir });
         write_durably(&file, &serde_json::to_vec_pretty(&registry)?)
     }
+}
+
+/// What keeps others from an environment's file; dropped, they go on.
+struct Held<'a> {
+    _calls: MutexGuard<'a, ()>,
+    _folder: Option<File>,
+}
+
+/// Takes a lock that another command has for a moment. A wait in the system would hold up everything
+/// else that this process does, and would have no end.
+async fn lock_within(file: File, path: &Path, within: Duration) -> io::Result<File> {
+    let taken = async {
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK_EVERY).await,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    };
+    match tokio::time::timeout(within, taken).await {
+        Ok(taken) => taken?,
+        Err(_) => {
+            let (path, within) = (path.display(), within.as_secs());
+            let text = format!("another dsenv has had `{path}` locked for more than {within} s");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+    }
+    Ok(file)
 }
 
 /// The registry as one environment sees it.
@@ -387,54 +429,57 @@ mod tests {
         Place { _folder: folder, dir, cache }
     }
 
-    #[test]
-    fn a_holder_keeps_its_address_and_two_never_share_one() {
+    #[tokio::test]
+    async fn a_holder_keeps_its_address_and_two_never_share_one() {
         let place = place();
         let book = AddressBook::new(&place.dir, &place.cache, "lineage");
-        let first = book.assign(None, "token1", "a", &[8888]).expect("assigned");
-        let second = book.assign(None, "token2", "a", &[8888]).expect("assigned");
+        let first = book.assign(None, "token1", "a", &[8888]).await.expect("assigned");
+        let second = book.assign(None, "token2", "a", &[8888]).await.expect("assigned");
         assert_ne!(first.address, second.address);
         let again = AddressBook::new(&place.dir, &place.cache, "lineage");
-        assert_eq!(again.assign(None, "token1", "a", &[8888]).expect("assigned"), first);
-        book.release("token1").expect("released");
-        assert_eq!(book.assign(None, "token3", "a", &[]).expect("assigned").address, first.address);
+        assert_eq!(again.assign(None, "token1", "a", &[8888]).await.expect("assigned"), first);
+        book.release("token1").await.expect("released");
+        assert_eq!(
+            book.assign(None, "token3", "a", &[]).await.expect("assigned").address,
+            first.address
+        );
     }
 
-    #[test]
-    fn two_environments_with_one_hash_have_two_blocks_until_one_is_gone() {
+    #[tokio::test]
+    async fn two_environments_with_one_hash_have_two_blocks_until_one_is_gone() {
         let place = place();
         let other = place.dir.with_file_name("other");
         let one = AddressBook::new(&place.dir, &place.cache, "lineage");
         let two = AddressBook::new(&other, &place.cache, "lineage");
-        let first = one.block(OWN).expect("a block");
-        assert_ne!(two.block(OWN).expect("a block"), first);
+        let first = one.block(OWN).await.expect("a block");
+        assert_ne!(two.block(OWN).await.expect("a block"), first);
         std::fs::remove_dir_all(&place.dir).expect("removed");
         let three = AddressBook::new(&place.dir.with_file_name("3"), &place.cache, "lineage");
-        assert_eq!(three.block(OWN).expect("a block"), first);
+        assert_eq!(three.block(OWN).await.expect("a block"), first);
     }
 
-    #[test]
-    fn a_block_that_somebody_listens_in_is_not_taken() {
+    #[tokio::test]
+    async fn a_block_that_somebody_listens_in_is_not_taken() {
         let place = place();
         let book = AddressBook::new(&place.dir, &place.cache, "lineage");
-        let block = book.block(OWN).expect("a block");
-        book.release_block(OWN).expect("released");
+        let block = book.block(OWN).await.expect("a block");
+        book.release_block(OWN).await.expect("released");
         let _listener = TcpListener::bind((block.host(77), 0)).expect("a free port");
         if cfg!(target_os = "linux") {
-            assert_ne!(book.block(OWN).expect("a block"), block);
+            assert_ne!(book.block(OWN).await.expect("a block"), block);
         }
     }
 
-    #[test]
-    fn where_there_is_one_address_each_holder_has_ports_of_its_own() {
+    #[tokio::test]
+    async fn where_there_is_one_address_each_holder_has_ports_of_its_own() {
         let place = place();
         let mut book = AddressBook::new(&place.dir, &place.cache, "lineage");
         book.mode = Mode::Shared;
-        let first = book.assign(None, "token1", "a", &[8888]).expect("assigned");
-        let second = book.assign(None, "token2", "b", &[8888]).expect("assigned");
+        let first = book.assign(None, "token1", "a", &[8888]).await.expect("assigned");
+        let second = book.assign(None, "token2", "b", &[8888]).await.expect("assigned");
         assert_eq!(first.address, second.address);
         assert_ne!(first.port(8888), second.port(8888));
-        assert_eq!(book.assign(None, "token1", "a", &[8888]).expect("assigned"), first);
+        assert_eq!(book.assign(None, "token1", "a", &[8888]).await.expect("assigned"), first);
     }
 
     #[test]
@@ -445,5 +490,23 @@ mod tests {
         for bad in ["10.0.0.0/24", "127.64.3.1/24", "127.64.3.0/16", ""] {
             assert!(bad.parse::<Block>().is_err(), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_not_given_back_is_named() {
+        let place = place();
+        let book = AddressBook::new(&place.dir, &place.cache, "lineage");
+        book.block(OWN).await.expect("a block");
+        let open = || File::open(&place.dir).expect("a folder");
+        let held = open();
+        held.lock().expect("locked");
+        let within = Duration::from_millis(20);
+        let refused = lock_within(open(), &place.dir, within).await.expect_err("it is locked");
+        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
+        assert!(refused.to_string().contains("another dsenv"), "{refused}");
+        // A wait holds nothing else up: on this one thread, who gives it back comes to its turn.
+        let give_back = async { drop(held) };
+        let (assigned, ()) = tokio::join!(book.assign(None, "token1", "a", &[]), give_back);
+        assigned.expect("assigned");
     }
 }

@@ -20,8 +20,11 @@ mod files;
 mod records;
 
 pub(crate) use addresses::{AddressBook, Assigned, listeners};
-pub(crate) use failure::{class_of, disk_error, failure, store_error, supervisor_error};
-pub(crate) use files::{create_private, remove_tree};
+pub(crate) use failure::{
+    admin_error, class_of, disk_error, failure, installer_class, missing_class, server_error,
+    store_error, supervisor_error,
+};
+pub(crate) use files::{create_private, remove_tree, write_durably};
 pub(crate) use records::{Record, Records, Stage};
 
 use crate::account::create_enterable;
@@ -53,6 +56,8 @@ pub(crate) struct Environment {
     pub(crate) supervisor: Supervisor,
     /// Held while the S3 endpoint is put or taken away.
     pub(crate) endpoint: tokio::sync::Mutex<()>,
+    /// Held while a role is removed.
+    pub(crate) roles: tokio::sync::Mutex<()>,
 }
 
 impl Environment {
@@ -68,6 +73,7 @@ impl Environment {
             supervisor: Supervisor::at(&dir.join("supervisor"), setup.key.clone()),
             tools: ToolEnv::chosen_from(variables),
             endpoint: tokio::sync::Mutex::new(()),
+            roles: tokio::sync::Mutex::new(()),
             owner: setup.owner,
             key: setup.key,
             dir,
@@ -85,6 +91,13 @@ impl Environment {
     /// account of its own; what is in it is closed to them.
     pub(crate) fn create(&self) -> io::Result<()> {
         create_enterable(&self.dir)
+    }
+
+    /// Says whether an object is still what this record says, and complete. `status` works beside an
+    /// apply: it must not bring back what that is changing or has taken away.
+    pub(crate) fn is_current(&self, record: &Record) -> Result<bool, OpError> {
+        let now = self.records.get(&record.token).map_err(disk_error)?;
+        Ok(now.is_some_and(|now| now.stage == Stage::Complete && now.args == record.args))
     }
 
     /// Removes a unit and returns when no process of it is left.

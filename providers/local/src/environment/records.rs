@@ -14,6 +14,7 @@ use dsenv_sdk::value::{Map, wire};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changes with the form of the file.
 const FORMAT: &str = "dsenv-local-object/1";
@@ -120,13 +121,16 @@ pub(crate) struct Records {
     folder: PathBuf,
     lineage: String,
     sealer: Sealer,
+    /// Held by [`Records::change`] from its read to its write.
+    changing: Arc<Mutex<()>>,
 }
 
 impl Records {
     /// Names the records below an environment's folder; makes nothing.
     pub(crate) fn new(dir: &Path, lineage: &str, key: &SealKey) -> Records {
         let folder = dir.join("objects");
-        Records { folder, lineage: lineage.to_owned(), sealer: Sealer::new(key) }
+        let changing = Arc::new(Mutex::new(()));
+        Records { folder, lineage: lineage.to_owned(), sealer: Sealer::new(key), changing }
     }
 
     /// Returns the record of a token; `None` when the token made nothing.
@@ -187,6 +191,15 @@ impl Records {
         };
         let text = serde_json::to_vec_pretty(&file)?;
         write_durably(&self.path(record.token.as_str())?, &text)
+    }
+
+    /// Changes a record as it is on disk; nothing where it is gone. Two changes of one record at once
+    /// are both kept.
+    pub(crate) fn change(&self, token: &Token, change: impl FnOnce(&mut Record)) -> io::Result<()> {
+        let _lock = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut record) = self.get(token)? else { return Ok(()) };
+        change(&mut record);
+        self.save(&record)
     }
 
     /// Removes a record; one that is gone is removed.

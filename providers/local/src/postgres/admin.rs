@@ -14,7 +14,7 @@
 //! that leaves the group (`SET ROLE NONE`) creates as itself: default privileges of the login role
 //! share the rows of those tables too.
 
-use super::server::{MAINTENANCE_DATABASE, SUPERUSER, Server, verifier};
+use super::server::{ConnectError, MAINTENANCE_DATABASE, SUPERUSER, Server, verifier};
 use dsenv_sdk::secret::Secret;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -114,7 +114,7 @@ pub enum AdminError {
         database: String,
         /// What the server or the system said.
         #[source]
-        source: tokio_postgres::Error,
+        source: ConnectError,
     },
     /// The server refused a statement.
     #[error("the server at {at} refused to {doing}")]
@@ -157,7 +157,7 @@ async fn open(server: &Server, password: &Secret, database: &str) -> Result<Clie
     let client = server.connect(SUPERUSER, password, database).await.map_err(connect)?;
     let limits = "SET lock_timeout = '30s'; SET statement_timeout = '60s'; \
                   SET client_min_messages = error";
-    client.batch_execute(limits).await.map_err(connect)?;
+    client.batch_execute(limits).await.map_err(|source| connect(source.into()))?;
     Ok(client)
 }
 
@@ -321,7 +321,52 @@ impl Admin<'_> {
     }
 }
 
+/// What may help against an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    /// The same a moment later: the server starts, is full of sessions, or does something else.
+    Time,
+    /// Room on the disk.
+    Room,
+    /// Neither of these.
+    Unknown,
+}
+
+/// The server's own codes for what passes by itself.
+const PASSING: [SqlState; 5] = [
+    SqlState::CANNOT_CONNECT_NOW,
+    SqlState::ADMIN_SHUTDOWN,
+    SqlState::CRASH_SHUTDOWN,
+    SqlState::TOO_MANY_CONNECTIONS,
+    SqlState::LOCK_NOT_AVAILABLE,
+];
+
 impl AdminError {
+    /// Says what may help.
+    pub fn cure(&self) -> Cure {
+        let code = match self {
+            AdminError::Connect { source, .. } => source.code(),
+            AdminError::Sql { source, .. } => source.code(),
+            AdminError::Name { .. } | AdminError::NoDatabase { .. } => return Cure::Unknown,
+        };
+        match code {
+            // The connection was refused, or broke.
+            None => Cure::Time,
+            Some(code) if PASSING.contains(code) => Cure::Time,
+            Some(code) if *code == SqlState::DISK_FULL => Cure::Room,
+            Some(_) => Cure::Unknown,
+        }
+    }
+
+    /// Says whether the server could not be asked, as opposed to what it refuses.
+    pub fn is_out_of_reach(&self) -> bool {
+        match self {
+            AdminError::Connect { .. } => true,
+            AdminError::Sql { source, .. } => source.as_db_error().is_none(),
+            AdminError::Name { .. } | AdminError::NoDatabase { .. } => false,
+        }
+    }
+
     /// Says whether the server did not accept the password of the superuser.
     pub fn is_wrong_password(&self) -> bool {
         match self {

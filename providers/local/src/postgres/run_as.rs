@@ -12,6 +12,8 @@
 
 use crate::account::{Account, accounts, is_root};
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// User ids that Debian and systemd leave free; the first one without an account is taken.
 const FREE_IDS: std::ops::Range<u32> = 60_832..60_848;
@@ -53,6 +55,23 @@ impl ServerAccounts {
         ServerAccounts::choose(&passwd).map(Some)
     }
 
+    /// Returns the accounts of a server whose data is there: who owns it runs it, whatever accounts
+    /// came or went since it was made. Where there is no data yet, these are [`ServerAccounts::find`]'s.
+    pub fn of_data(data_dir: &Path) -> Result<Option<ServerAccounts>, NoAccount> {
+        let owner = data_dir.join("PG_VERSION").metadata().ok();
+        let Some(owner) = owner.filter(|owner| is_root() && owner.uid() != 0) else {
+            return ServerAccounts::find();
+        };
+        // The name is for people; a server runs without one.
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let (uid, gid) = (owner.uid(), owner.gid());
+        let named = accounts(&passwd).into_iter().find(|account| account.uid == uid);
+        let name = named.map_or_else(|| nameless(uid), |account| account.name);
+        let server = Account { name, uid, gid };
+        // Its initdb is done.
+        Ok(Some(ServerAccounts { setup: server.clone(), server }))
+    }
+
     /// Chooses from the text of a passwd file.
     pub fn choose(passwd: &str) -> Result<ServerAccounts, NoAccount> {
         let known = accounts(passwd);
@@ -63,9 +82,13 @@ impl ServerAccounts {
         let setup = BORROWED.into_iter().find_map(named).ok_or(NoAccount::None)?;
         let is_free = |id: &u32| known.iter().all(|it| it.uid != *id && it.gid != *id);
         let id = FREE_IDS.clone().find(is_free).ok_or(NoAccount::None)?;
-        let name = format!("without a name, {id}");
-        Ok(ServerAccounts { server: Account { name, uid: id, gid: id }, setup })
+        let server = Account { name: nameless(id), uid: id, gid: id };
+        Ok(ServerAccounts { server, setup })
     }
+}
+
+fn nameless(id: u32) -> String {
+    format!("without a name, {id}")
 }
 
 #[cfg(test)]
@@ -85,6 +108,22 @@ mod tests {
         let text = "nobody:x:65534:65534::/:/\ntaken:x:60832:60832::/:/\n";
         let chosen = ServerAccounts::choose(text).expect("an account");
         assert_eq!((chosen.server.uid, chosen.setup.uid), (60_833, 65_534));
+    }
+
+    #[test]
+    fn a_server_with_data_runs_as_who_owns_it() {
+        let data = tempfile::tempdir().expect("a folder");
+        let version = data.path().join("PG_VERSION");
+        std::fs::write(&version, "15").expect("written");
+        let chosen = ServerAccounts::of_data(data.path()).expect("an account");
+        assert_eq!(chosen, ServerAccounts::find().expect("an account"), "root's data is nobody's");
+        if is_root() {
+            // An id that the search would not take.
+            std::os::unix::fs::chown(&version, Some(61_234), Some(61_235)).expect("given away");
+            let chosen = ServerAccounts::of_data(data.path()).expect("an account");
+            let server = chosen.expect("root needs one").server;
+            assert_eq!((server.uid, server.gid), (61_234, 61_235));
+        }
     }
 
     #[test]

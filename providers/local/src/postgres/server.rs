@@ -25,7 +25,7 @@ use rustix::process::Signal;
 use std::ffi::OsString;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -174,7 +174,7 @@ pub enum ServerError {
         waited: Duration,
         /// The last answer, when there was one.
         #[source]
-        last: Option<tokio_postgres::Error>,
+        last: Option<ConnectError>,
     },
     /// Another server answers at the address.
     #[error("a server at {at} answers, and it is not the one of `{}`", path.display())]
@@ -193,8 +193,29 @@ pub enum ServerError {
         role: String,
         /// What it said.
         #[source]
-        source: tokio_postgres::Error,
+        source: ConnectError,
     },
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The server or the system refused.
+    #[error(transparent)]
+    Refused(#[from] tokio_postgres::Error),
+    /// Something took the connection and says nothing.
+    #[error("the connection was taken, and nothing was said for {} s", CONNECT_WITHIN.as_secs())]
+    Silent,
+}
+
+impl ConnectError {
+    /// Returns what the server refused with, when it did.
+    pub fn code(&self) -> Option<&SqlState> {
+        match self {
+            ConnectError::Refused(error) => error.code(),
+            ConnectError::Silent => None,
+        }
+    }
 }
 
 impl ServerError {
@@ -265,9 +286,14 @@ impl Server {
         &self.data_dir
     }
 
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
     /// Returns address and port as text.
     pub fn at(&self) -> String {
-        std::net::SocketAddr::new(self.address, self.port).to_string()
+        self.address().to_string()
     }
 
     /// Makes the data folder, with this password for [`SUPERUSER`].
@@ -458,7 +484,15 @@ impl Server {
         let ready = async {
             loop {
                 match self.connect(SUPERUSER, password, MAINTENANCE_DATABASE).await {
-                    Ok(client) => return self.check_own(&client).await,
+                    Ok(client) => match self.is_own(&client).await {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => {
+                            let (at, path) = (self.at(), self.data_dir.clone());
+                            return Err(ServerError::OtherServer { at, path });
+                        }
+                        // It said nothing of itself: it ends, or starts again.
+                        Err(error) => last = Some(error.into()),
+                    },
                     Err(error) if is_refusal(&error) => {
                         return Err(ServerError::Password {
                             at: self.at(),
@@ -477,14 +511,16 @@ impl Server {
         }
     }
 
-    async fn check_own(&self, client: &tokio_postgres::Client) -> Result<(), ServerError> {
-        let asked = client.query_one("SHOW data_directory", &[]).await;
-        let folder: Option<String> = asked.ok().and_then(|row| row.try_get(0).ok());
-        let same = folder.is_some_and(|folder| {
-            Path::new(&folder).canonicalize().ok() == self.data_dir.canonicalize().ok()
-        });
-        let other = || ServerError::OtherServer { at: self.at(), path: self.data_dir.clone() };
-        same.then_some(()).ok_or_else(other)
+    /// Asks a server whose data it has; one that will not tell is another one.
+    async fn is_own(&self, client: &tokio_postgres::Client) -> Result<bool, tokio_postgres::Error> {
+        let folder: String = match client.query_one("SHOW data_directory", &[]).await {
+            Ok(row) => row.try_get(0)?,
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Path::new(&folder).canonicalize().ok() == self.data_dir.canonicalize().ok())
     }
 
     /// Opens a session; it ends when the client is dropped.
@@ -493,11 +529,13 @@ impl Server {
         role: &str,
         password: &Secret,
         database: &str,
-    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    ) -> Result<tokio_postgres::Client, ConnectError> {
         let mut config = tokio_postgres::Config::new();
         config.host(self.address.to_string()).port(self.port).connect_timeout(CONNECT_WITHIN);
         config.user(role).password(password.expose()).dbname(database).application_name("dsenv");
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        // The limit of the configuration is that of the connection alone, not of what is said then.
+        let connected = tokio::time::timeout(CONNECT_WITHIN, config.connect(tokio_postgres::NoTls));
+        let (client, connection) = connected.await.map_err(|_| ConnectError::Silent)??;
         // The client reports what the connection dies of.
         tokio::spawn(async move { drop(connection.await) });
         Ok(client)
@@ -505,7 +543,7 @@ impl Server {
 }
 
 /// The password and the right to connect are what no waiting changes.
-fn is_refusal(error: &tokio_postgres::Error) -> bool {
+fn is_refusal(error: &ConnectError) -> bool {
     let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
     error.code().is_some_and(|code| refusals.contains(code))
 }

@@ -32,7 +32,11 @@ impl VenvFolder {
         blocking(move || {
             loop {
                 crate::account::create_enterable(&path)?;
-                let lock = File::open(&path)?;
+                let lock = match File::open(&path) {
+                    // Removed again by who gave its build up.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    opened => opened?,
+                };
                 lock.lock()?;
                 // Whoever held it may have removed it: then this lock is on a folder without a name.
                 let named = path.metadata().ok();
@@ -185,6 +189,24 @@ mod tests {
         let refused = venv.begin().expect_err("not ours");
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert!(venv.path().join("thesis.tex").exists());
+    }
+
+    #[test]
+    fn a_folder_that_comes_and_goes_is_claimed_all_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("venv");
+        let work = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            for round in 0..300 {
+                let claimed = runtime.block_on(VenvFolder::claim(&path));
+                claimed.unwrap_or_else(|error| panic!("round {round}: {error}")).abandon();
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(work);
+            }
+        });
     }
 
     #[tokio::test]

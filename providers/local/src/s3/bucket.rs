@@ -5,8 +5,10 @@
 use super::blob::BlobId;
 use super::clock::UnixMs;
 use super::error::StoreError;
-use super::store::Store;
+use super::index::read_closed;
+use super::store::{Store, lock_existing};
 use rusqlite::{OptionalExtension, Transaction, params};
+use std::path::Path;
 use std::time::SystemTime;
 
 /// What a bucket is to be.
@@ -128,6 +130,20 @@ impl Store {
         })
     }
 
+    /// Reads what buckets are to be from a store that nobody has open, `None` for each that does not
+    /// exist. Creates, sweeps and changes nothing; refuses as [`Store::open`] does.
+    pub fn settings_in(
+        dir: &Path,
+        names: &[String],
+    ) -> Result<Vec<Option<BucketSettings>>, StoreError> {
+        let none = || names.iter().map(|_| None).collect();
+        let Some(_lock) = lock_existing(dir)? else { return Ok(none()) };
+        let all = |index: &Transaction<'_>| -> Result<Vec<_>, StoreError> {
+            names.iter().map(|name| settings(index, name)).collect()
+        };
+        Ok(read_closed(dir, all)?.unwrap_or_else(none))
+    }
+
     /// Deletes the bucket. One that does not exist is fine.
     pub fn delete_bucket(&self, name: &str, contents: Contents) -> Result<(), StoreError> {
         let freed = self.index.write(|index| {
@@ -180,6 +196,17 @@ pub(super) fn versioning(index: &Transaction<'_>, name: &str) -> Result<Versioni
     let mut select = index.prepare_cached("SELECT versioning FROM bucket WHERE name = ?1")?;
     let code = select.query_row([name], |row| row.get(0)).optional()?;
     Versioning::from_code(code.ok_or_else(|| StoreError::NoSuchBucket(name.to_owned()))?)
+}
+
+fn settings(index: &Transaction<'_>, name: &str) -> Result<Option<BucketSettings>, StoreError> {
+    match versioning(index, name) {
+        Ok(versioning) => {
+            let versioning = versioning == Versioning::On;
+            Ok(Some(BucketSettings { versioning, expire: expires(index, name)? }))
+        }
+        Err(StoreError::NoSuchBucket(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn expires(index: &Transaction<'_>, name: &str) -> Result<Vec<Expire>, StoreError> {

@@ -10,7 +10,7 @@
 
 use super::blob::BlobId;
 use super::error::StoreError;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,13 +35,7 @@ impl Index {
         match found {
             0 => create(&mut writer)?,
             FORMAT => {}
-            _ => {
-                return Err(StoreError::NewerFormat {
-                    dir: dir.to_path_buf(),
-                    found,
-                    known: FORMAT,
-                });
-            }
+            _ => return Err(newer(dir, found)),
         }
         let reader = Connection::open(&path)?;
         configure(&reader)?;
@@ -82,6 +76,31 @@ impl Index {
             Ok(ids)
         })
     }
+}
+
+/// Runs `read` on the index of a store that nobody has open; `None` when there is no index. Creates
+/// nothing and writes nothing, save that SQLite finishes what a crash left in its journal.
+pub(super) fn read_closed<T>(
+    dir: &Path,
+    read: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    let path = dir.join("index.sqlite");
+    if !path.exists() {
+        return Ok(None);
+    }
+    // Not read-only for SQLite: that would leave its journal behind, as it could not take it away.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(&path, flags)?;
+    connection.pragma_update(None, "query_only", true)?;
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        0 => Ok(None),
+        FORMAT => read(&connection.transaction()?).map(Some),
+        found => Err(newer(dir, found)),
+    }
+}
+
+fn newer(dir: &Path, found: i64) -> StoreError {
+    StoreError::NewerFormat { dir: dir.to_path_buf(), found, known: FORMAT }
 }
 
 /// Returns a new identifier for a version or an upload: 128 random bits, in hexadecimal.

@@ -17,6 +17,7 @@ use super::clock::{Clock, UnixMs};
 use super::error::StoreError;
 use super::index::Index;
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 
 /// Buckets and objects in a folder of their own. Shared by the endpoint and its owner in an `Arc`.
@@ -53,12 +54,28 @@ impl Store {
 
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
-    let fail = |action, source| StoreError::Io { action, path: path.clone(), source };
     let file = File::options().write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(|source| fail("open", source))?;
+    take(file.map_err(|source| lock_error("open", &path, source))?, dir, &path)
+}
+
+/// Locks a store that is there; `None` when it is not. Creates nothing.
+pub(super) fn lock_existing(dir: &Path) -> Result<Option<File>, StoreError> {
+    let path = dir.join("lock");
+    match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(lock_error("open", &path, error)),
+        Ok(file) => take(file, dir, &path).map(Some),
+    }
+}
+
+fn take(file: File, dir: &Path, path: &Path) -> Result<File, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Busy(dir.to_path_buf())),
-        Err(TryLockError::Error(source)) => Err(fail("lock", source)),
+        Err(TryLockError::Error(source)) => Err(lock_error("lock", path, source)),
     }
+}
+
+fn lock_error(action: &'static str, path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io { action, path: path.to_owned(), source }
 }

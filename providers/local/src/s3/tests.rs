@@ -371,3 +371,35 @@ fn a_listing_continues_where_it_was_cut() {
     }
     assert_eq!(seen, ["a", "a/*", "a0", "b/*", "\u{10ffff}"]);
 }
+
+#[test]
+fn a_closed_store_is_read_without_a_trace_and_an_open_one_is_busy() {
+    let names = ["lake".to_owned(), "pond".to_owned()];
+    let nowhere = tempfile::tempdir().expect("a temporary folder");
+    let missing = nowhere.path().join("s3");
+    assert_eq!(Store::settings_in(&missing, &names).expect("nothing"), [None, None]);
+    assert!(!missing.exists());
+
+    let Fixture { dir, store, .. } = fixture();
+    let expire = vec![Expire { prefix: "tmp/".into(), days: 3 }];
+    let settings = BucketSettings { versioning: true, expire };
+    store.ensure_bucket("lake", &settings).expect("made");
+    let busy = Store::settings_in(dir.path(), &names).expect_err("it is open");
+    assert!(matches!(busy, StoreError::Busy(_)), "{busy}");
+    drop(store);
+    // What a crash left is the endpoint's to sweep.
+    std::fs::write(dir.path().join("tmp/left"), "x").expect("ours");
+    let list = || {
+        let mut names: Vec<_> = std::fs::read_dir(dir.path())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = list();
+    let read = Store::settings_in(dir.path(), &names).expect("read");
+    assert_eq!(read, [Some(settings), None]);
+    assert_eq!(list(), before);
+    assert!(dir.path().join("tmp/left").exists());
+}

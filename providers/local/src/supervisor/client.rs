@@ -5,8 +5,9 @@ use super::layout::{FileId, Layout};
 use super::process::Identity;
 use super::protocol::{self, Channel, Pong, ReadError, Reply, Request, Unhealthy};
 use super::unit::{Unit, UnitStatus};
-use super::{clock, daemon, log};
+use super::{clock, daemon, family, log};
 use dsenv_sdk::seal::SealKey;
+use rustix::process::Signal;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,12 @@ const REPAIR_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long guard, daemon and socket may outlive the daemon's last answer.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(3);
+/// How long a daemon may take to say that it is there.
+const PING_WITHIN: Duration = Duration::from_secs(5);
+/// How long it may take for what it writes to disk.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
+/// How much later than promised the answer to a wait may come.
+const LATE_MAX: Duration = Duration::from_secs(5);
 /// Where the supervisor's own log is moved aside when a new one starts.
 const OWN_LOG_BYTES_MAX: u64 = 1024 * 1024;
 /// What programs are looked up on by guard and daemon, which look up none.
@@ -72,6 +79,14 @@ pub enum SupervisorError {
         dir: PathBuf,
         /// What the system said last.
         source: io::Error,
+    },
+    /// A daemon is there, and says nothing: it is stopped, or the machine has no time for it.
+    #[error("the supervisor of `{}` has not answered within {} s", dir.display(), within.as_secs())]
+    Silent {
+        /// The supervisor's folder.
+        dir: PathBuf,
+        /// How long it was waited for.
+        within: Duration,
     },
     /// The supervisor refused, or answered what was not asked.
     #[error("the supervisor refused: {why}")]
@@ -145,8 +160,11 @@ impl Supervisor {
     pub async fn shutdown(&self) -> Result<(), SupervisorError> {
         let client = match self.connect().await? {
             Some(client) => client,
-            // Without a supervisor there may still be services, of one that was killed.
-            None if self.left_services() => self.ensure().await?,
+            // Without a daemon there may still be services, of one that was killed, or a guard that is
+            // about to start another one.
+            None if self.left_services() || is_locked(&self.layout.guard_lock()) => {
+                self.ensure().await?
+            }
             None => return Ok(()),
         };
         let pong = client.ping().await?;
@@ -215,27 +233,46 @@ impl Supervisor {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let mut guard = self.spawn_guard().await.map_err(|source| self.folder_error(source))?;
-            loop {
-                if let Some(client) = self.connect().await? {
-                    return Ok(client);
-                }
-                let ended = guard.try_wait().map_err(|source| self.folder_error(source))?;
-                match ended.map(|status| status.code()) {
-                    Some(Some(code)) if code == i32::from(guard::SECOND_GUARD) => break,
-                    Some(Some(code)) if code == daemon::Finish::WrongKey as i32 => {
-                        return Err(SupervisorError::WrongKey { dir: self.layout.dir().into() });
-                    }
-                    Some(_) => return Err(self.start_error("its guard ended")),
-                    None if Instant::now() > deadline => {
-                        return Err(self.start_error("it does not answer"));
-                    }
-                    None => tokio::time::sleep(LOOK_EVERY).await,
+            match self.wait_for_answer(&mut guard, deadline).await {
+                Ok(Some(client)) => return Ok(client),
+                Ok(None) => {}
+                Err(error) => {
+                    give_up(&mut guard).await;
+                    return Err(error);
                 }
             }
             if Instant::now() > deadline {
                 return Err(self.start_error("another guard is there, and does not answer"));
             }
             tokio::time::sleep(LOOK_EVERY * 10).await;
+        }
+    }
+
+    /// Waits for the daemon of this guard, or of another one; `None` when this guard ended because
+    /// there is another one.
+    async fn wait_for_answer(
+        &self,
+        guard: &mut tokio::process::Child,
+        deadline: Instant,
+    ) -> Result<Option<Client>, SupervisorError> {
+        loop {
+            match self.connect().await {
+                Ok(Some(client)) => return Ok(Some(client)),
+                Ok(None) | Err(SupervisorError::Silent { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            let ended = guard.try_wait().map_err(|source| self.folder_error(source))?;
+            match ended.map(|status| status.code()) {
+                Some(Some(code)) if code == i32::from(guard::SECOND_GUARD) => return Ok(None),
+                Some(Some(code)) if code == daemon::Finish::WrongKey as i32 => {
+                    return Err(SupervisorError::WrongKey { dir: self.layout.dir().into() });
+                }
+                Some(_) => return Err(self.start_error("its guard ended")),
+                None if Instant::now() > deadline => {
+                    return Err(self.start_error("it does not answer"));
+                }
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
         }
     }
 
@@ -373,6 +410,13 @@ impl Client {
     }
 
     async fn exchange_once(&self, request: &Request) -> Result<Reply, SupervisorError> {
+        let within = answered_within(request);
+        let silent = || SupervisorError::Silent { dir: self.layout.dir().into(), within };
+        let answer = tokio::time::timeout(within, self.send_and_receive(request)).await;
+        answer.unwrap_or_else(|_| Err(silent()))
+    }
+
+    async fn send_and_receive(&self, request: &Request) -> Result<Reply, SupervisorError> {
         let lost = |source| SupervisorError::Lost { dir: self.layout.dir().into(), source };
         let stream = UnixStream::connect(self.layout.socket()).await.map_err(lost)?;
         let peer = stream.peer_cred().map_err(lost)?.uid();
@@ -390,6 +434,30 @@ impl Client {
             Err(ReadError::Version(theirs)) => Err(SupervisorError::Version { theirs }),
             Err(ReadError::Malformed(why)) => Err(SupervisorError::Refused { why }),
         }
+    }
+}
+
+/// How long the answer to a request may take; without a limit, a daemon that hangs would hang every
+/// command.
+fn answered_within(request: &Request) -> Duration {
+    match request {
+        Request::Ping => PING_WITHIN,
+        Request::Put { .. } | Request::Restart { .. } | Request::List | Request::Retire => {
+            WRITE_WITHIN
+        }
+        Request::Remove { .. } | Request::Shutdown => daemon::GONE_TIMEOUT + LATE_MAX,
+        Request::WaitHealthy { timeout_ms, .. } => Duration::from_millis(*timeout_ms) + LATE_MAX,
+    }
+}
+
+/// Ends a guard that did not get its daemon to answer, and that daemon: they would keep the next start
+/// out for ever. Services, which may be the guard's children by now, run on.
+async fn give_up(guard: &mut tokio::process::Child) {
+    let children = guard.id().map(family::children).unwrap_or_default();
+    // One that has ended by itself is what is wanted.
+    let _ = guard.kill().await;
+    for child in children.iter().filter(|child| daemon::is_one(child.identity().pid)) {
+        let _ = child.signal(Signal::KILL);
     }
 }
 

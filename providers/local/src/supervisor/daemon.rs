@@ -34,7 +34,7 @@ pub(super) const VERB: &str = "__daemon";
 /// How often the daemon looks whether its folder and its socket are still there.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How long a stop may take in all: the units' own time limits are below it.
-const GONE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const GONE_TIMEOUT: Duration = Duration::from_secs(120);
 const WORKERS: usize = 2;
 /// Lines of the log in a report of ill health.
 const REPORTED_LINES: usize = 20;
@@ -60,6 +60,12 @@ impl Finish {
             _ => None,
         }
     }
+}
+
+/// Says whether a process is a daemon, of whatever folder; where that cannot be seen, it is not.
+pub(super) fn is_one(pid: u32) -> bool {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).nth(1) == Some(VERB.as_bytes())
 }
 
 /// Runs the daemon of this folder.
@@ -231,9 +237,17 @@ async fn answer(context: &Context, asks: &mpsc::Sender<Ask>, request: Request) -
         Request::WaitHealthy { name, .. } => name.clone(),
         _ => String::new(),
     };
+    let closes = matches!(request, Request::Shutdown);
     match ask(asks, request).await {
         Answer::Reply(reply) => reply,
-        Answer::WhenGone(leaving) => all_gone(leaving).await,
+        Answer::WhenGone(leaving) => {
+            let reply = all_gone(leaving).await;
+            if closes && !matches!(reply, Reply::Done) {
+                // A registry that has ended takes no units anyway.
+                let _ = asks.send(Ask::Reopen).await;
+            }
+            reply
+        }
         Answer::WhenHealthy { live, revision, log } => {
             healthy(&name, live, &revision, &log, Duration::from_millis(timeout_ms)).await
         }
@@ -251,7 +265,7 @@ fn pong(context: &Context) -> Pong {
 
 async fn ask(asks: &mpsc::Sender<Ask>, request: Request) -> Answer {
     let (sender, answer) = oneshot::channel();
-    let sent = asks.send(Ask { request, answer: sender }).await;
+    let sent = asks.send(Ask::Answer { request, answer: sender }).await;
     let ended = || Answer::Reply(Reply::Refused("the supervisor is ending".into()));
     match sent {
         Ok(()) => answer.await.unwrap_or_else(|_| ended()),

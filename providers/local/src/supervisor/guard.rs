@@ -8,7 +8,7 @@
 //! would wait for it, and the services would inherit what one user happened to have set.
 
 use super::daemon::{self, Finish};
-use super::layout::Layout;
+use super::layout::{FileId, Layout};
 use super::{clock, descriptors, family, note};
 use dsenv_sdk::seal::SealKey;
 use rustix::fs::Mode;
@@ -58,10 +58,21 @@ fn guard(layout: &Layout) -> io::Result<ExitCode> {
     if lock.try_lock().is_err() {
         return Ok(ExitCode::from(SECOND_GUARD));
     }
+    let held = FileId::of(&lock.metadata()?);
     let mut delay = DELAY_FIRST;
     loop {
+        // Deleted while no daemon lived to see it: nobody can ask for an end any more.
+        if FileId::at(&layout.guard_lock()) != Some(held) {
+            note("guard: the folder was deleted; ending what is left");
+            end_orphans();
+            return Ok(ExitCode::SUCCESS);
+        }
         let begun = clock::now_ms();
-        let code = run_daemon(layout, &key)?;
+        // No process or descriptor may be left for it; in a moment there may be.
+        let code = run_daemon(layout, &key).unwrap_or_else(|error| {
+            note(&format!("guard: no daemon: {error}"));
+            None
+        });
         match Finish::of_exit_code(code) {
             Some(Finish::Stopped) => {
                 end_orphans();
@@ -69,7 +80,7 @@ fn guard(layout: &Layout) -> io::Result<ExitCode> {
             }
             Some(Finish::Retired) => return Ok(ExitCode::SUCCESS),
             Some(Finish::WrongKey) => return Ok(ExitCode::from(Finish::WrongKey as u8)),
-            None => note("guard: the daemon died; starting another"),
+            None => note("guard: the daemon is dead; starting another"),
         }
         // A day's first death is repaired at once; a daemon that cannot live does not spin.
         let lived_long = clock::now_ms().saturating_sub(begun) > 10_000;

@@ -28,7 +28,7 @@ pub(super) struct Layout {
 
 /// The identity of a file, which survives renames of its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId {
+pub(crate) struct FileId {
     pub(super) device: u64,
     pub(super) inode: u64,
 }
@@ -39,7 +39,7 @@ impl FileId {
     }
 
     /// Returns the identity of what is at `path` now; `None` when nothing is.
-    pub(super) fn at(path: &Path) -> Option<FileId> {
+    pub(crate) fn at(path: &Path) -> Option<FileId> {
         std::fs::metadata(path).ok().map(|metadata| FileId::of(&metadata))
     }
 }

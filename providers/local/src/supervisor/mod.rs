@@ -51,7 +51,7 @@ mod unit;
 
 pub use client::{Client, Supervisor, SupervisorError};
 pub use host::{Host, HostedTask, Stop};
-pub(crate) use layout::socket_beside;
+pub(crate) use layout::{FileId, socket_beside};
 pub use log::{LOG_BYTES_MAX, rotated, tail};
 pub(crate) use ports::check as check_port;
 pub use protocol::{Pong, Unhealthy};

@@ -18,10 +18,12 @@ use tokio::task::AbortHandle;
 /// How many requests may wait before their senders do.
 pub(super) const QUEUE_MAX: usize = 256;
 
-/// A request with where to answer it.
-pub(super) struct Ask {
-    pub(super) request: Request,
-    pub(super) answer: oneshot::Sender<Answer>,
+/// What the registry is told.
+pub(super) enum Ask {
+    /// A request, with where to answer it.
+    Answer { request: Request, answer: oneshot::Sender<Answer> },
+    /// The shutdown came to nothing: this supervisor stays, and takes units again.
+    Reopen,
 }
 
 /// What the registry says at once.
@@ -56,7 +58,7 @@ pub(super) struct Registry {
     damaged: BTreeMap<String, String>,
     /// The last ticket given to a unit that was told to go.
     ticket: u64,
-    /// Set by a shutdown: nothing is started any more.
+    /// Set by a shutdown: nothing is started any more, unless the shutdown fails.
     closing: bool,
 }
 
@@ -86,9 +88,13 @@ impl Registry {
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
         while let Some(ask) = asks.recv().await {
             self.prune();
-            let answer = self.answer(ask.request);
-            // Who asked may have gone; what was asked is done all the same.
-            let _ = ask.answer.send(answer);
+            match ask {
+                Ask::Answer { request, answer } => {
+                    // Who asked may have gone; what was asked is done all the same.
+                    let _ = answer.send(self.answer(request));
+                }
+                Ask::Reopen => self.closing = false,
+            }
         }
     }
 
@@ -240,4 +246,52 @@ impl Registry {
 
 fn refused(why: impl Into<String>) -> Answer {
     Answer::Reply(Reply::Refused(why.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::Layout;
+    use super::super::unit::{Restart, Work};
+    use super::*;
+    use dsenv_sdk::seal::{SealKey, Sealer};
+    use dsenv_sdk::secret::Secret;
+    use std::path::Path;
+
+    fn unit(dir: &Path) -> Unit {
+        // Nobody hosts it, so nothing is started.
+        let work = Work::Hosted { kind: "nobody's".into(), spec: Secret::new("") };
+        Unit {
+            name: "web".into(),
+            work,
+            health: None,
+            address: None,
+            ports: Vec::new(),
+            restart: Restart::Never,
+            log: dir.join("web.log"),
+        }
+    }
+
+    #[tokio::test]
+    async fn units_are_taken_again_after_a_shutdown_that_failed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(folder.path());
+        layout.create().expect("made");
+        let key = SealKey::derive("registry test", b"x");
+        let store = Store::new(layout.clone(), Sealer::new(&key));
+        let (id, hosts) = ("test".to_owned(), Vec::new());
+        let context = Arc::new(Context { layout, id, guard_pid: 0, hosts });
+        let none = Loaded { units: Vec::new(), damaged: Vec::new() };
+        let (asks, asked) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(Registry::new(context, store, none).run(asked));
+        let say = async |request| {
+            let (answer, answered) = oneshot::channel();
+            assert!(asks.send(Ask::Answer { request, answer }).await.is_ok(), "it runs");
+            answered.await.expect("an answer")
+        };
+        assert!(matches!(say(Request::Shutdown).await, Answer::WhenGone(_)));
+        let put = || Request::Put { unit: unit(folder.path()) };
+        assert!(matches!(say(put()).await, Answer::Reply(Reply::Refused(_))));
+        assert!(asks.send(Ask::Reopen).await.is_ok(), "it runs");
+        assert!(matches!(say(put()).await, Answer::Reply(Reply::Done)));
+    }
 }

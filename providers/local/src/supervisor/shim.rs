@@ -45,6 +45,7 @@ fn become_service() -> Result<std::convert::Infallible, String> {
     let _lock = take_lock(&order.lock)?;
     let output = open_log(&order)?;
     write_record(&order)?;
+    answer_signals().map_err(|error| format!("no signals as usual: {error}"))?;
     take_rights(&order)?;
     std::env::set_current_dir(&order.cwd).map_err(|error| {
         format!("the folder `{}` cannot be entered: {error}", order.cwd.display())
@@ -106,6 +107,21 @@ fn write_record(order: &Order) -> Result<(), String> {
     let bytes = serde_json::to_vec(&record).map_err(|error| error.to_string())?;
     store::write_durable(path, &bytes)
         .map_err(|error| format!("the record `{}` failed: {error}", path.display()))
+}
+
+/// Has the signals of a terminal do what they do by default. `nohup` and a shell's `&` leave them
+/// ignored, and what is ignored stays so in every process after: no service could be interrupted.
+///
+/// What has a handler is back at its default after the exec, so a handler is all that it takes, and
+/// tokio's needs no unsafe code. Its runtime has no thread of its own.
+fn answer_signals() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()] {
+        drop(signal(kind)?);
+    }
+    Ok(())
 }
 
 /// Takes on the user and groups of the order. Groups first: without root they cannot be set.

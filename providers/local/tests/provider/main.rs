@@ -4,6 +4,7 @@
 //! they run (`serve`); with none of these verbs it runs the tests. Every test has a folder of its
 //! own, and fails when it leaves a process, a listening port or a file behind.
 
+mod broken;
 mod crashes;
 mod lifecycles;
 mod lowering;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test runs a dozen processes.
     arguments.test_threads = arguments.test_threads.or(Some(3));
-    let tests = [lowering::ALL, lifecycles::ALL, whole::ALL, crashes::ALL];
+    let tests = [lowering::ALL, lifecycles::ALL, whole::ALL, crashes::ALL, broken::ALL];
     let trials = tests.into_iter().flatten().map(|(name, test)| trial(name, *test));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -1,7 +1,8 @@
 //! A whole little environment, made in order through the trait, used, and taken away.
 
 use crate::place::{
-    Place, get, map, postgres_version, resource, serve_command, skipped, until, using, with_place,
+    Place, get, map, postgres_version, resource, serve_command, skipped, supervisors, until, using,
+    with_place,
 };
 use dsenv_sdk::provider::{DataFate, Entry, Neutral, OpErrorClass, Right, Use};
 use dsenv_sdk::value::Value;
@@ -152,7 +153,8 @@ async fn objects(place: &Place) {
     assert_eq!(run(entry).await, "two\n2\n");
 }
 
-async fn run(entry: Entry) -> String {
+/// Runs what an entry says and returns what it printed.
+pub(crate) async fn run(entry: Entry) -> String {
     let mut command = tokio::process::Command::new("/usr/bin/env");
     command.env_clear().current_dir(&entry.dir);
     for (name, value) in &entry.env {
@@ -350,6 +352,8 @@ fn retained() {
         // As after `on_destroy: retain`: the engine forgot it, and closes.
         place.connection.close_environment(&[]).await.expect("closed");
         assert_eq!(place.connection.inventory().await.expect("an inventory").len(), 1);
+        assert!(place.read(&Addr::resource("lake")).await.is_some());
+        assert_eq!(supervisors(&place.dir), [0_u32; 0], "to look is not to start");
         let again = map(json!({"bucket": "bench-dev-lake"}));
         let other = Addr::resource("other");
         let error = place.create(&other, "local.bucket", &again).await.expect_err("it is there");

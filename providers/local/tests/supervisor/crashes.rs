@@ -4,6 +4,7 @@ use crate::cli::{free_address, shell, web};
 use crate::place::{alive, kill, processes_with, skipped, until, visible, with_place};
 use dsenv_local::supervisor::{EnvValue, Exit, Supervisor, SupervisorError, Work};
 use dsenv_sdk::seal::SealKey;
+use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -19,7 +20,13 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("killed_at_any_moment_there_is_one_of_each", killed_at_any_moment),
     ("twenty_calls_at_once_make_one_guard", twenty_calls),
     ("command_substitution_ends", command_substitution),
+    ("a_service_can_be_interrupted_though_its_command_could_not", ignored_signals),
     ("a_deleted_folder_ends_its_supervisor", folder_deleted),
+    ("a_folder_deleted_while_no_daemon_lives_ends_its_guard", deleted_unseen),
+    ("a_guard_outlives_a_time_in_which_nothing_can_be_started", nothing_to_start_with),
+    ("a_daemon_that_hangs_is_reported", hanging_daemon),
+    ("a_start_that_is_given_up_leaves_nobody", given_up),
+    ("a_shutdown_between_two_daemons_ends_the_guard", shutdown_between),
     ("a_sweep_spares_who_got_the_inode_of_a_deleted_lock", inode_used_again),
     ("a_replaced_binary_changes_nothing", binary_replaced),
     ("another_key_touches_nothing", another_key),
@@ -213,6 +220,24 @@ fn command_substitution() {
     });
 }
 
+/// As after `nohup dsenv apply &`.
+fn ignored_signals() {
+    with_place(async |place| {
+        let binary = std::env::current_exe().expect("this binary");
+        let script = "trap '' HUP INT QUIT; exec \"$0\" cli \"$1\" put \"$2\"";
+        let mut call = tokio::process::Command::new("sh");
+        call.args(["-c", script]).arg(&binary).arg(&place.dir).arg(free_address().to_string());
+        let output = call.output().await.expect("a shell");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let pid: u32 = text.trim().parse().expect("a pid");
+        let status = visible(pid, "status");
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t"));
+        let ignored = u64::from_str_radix(ignored.expect("a line"), 16).expect("a number");
+        // Signals 1, 2 and 3.
+        assert_eq!(ignored & 0b111, 0, "{status}");
+    });
+}
+
 fn folder_deleted() {
     with_place(async |place| {
         let client = place.client().await;
@@ -232,6 +257,91 @@ fn folder_deleted() {
         assert_eq!(place.healthy_pid("web").await, second);
         assert!(TcpListener::bind(address).is_err());
     });
+}
+
+fn deleted_unseen() {
+    with_place(async |place| {
+        let client = place.client().await;
+        client.put_unit(web(&place.dir, "web", free_address())).await.expect("put");
+        let pid = place.healthy_pid("web").await;
+        let pong = client.ping().await.expect("a daemon");
+        signal(pong.guard_pid, Signal::STOP);
+        kill(pong.daemon_pid);
+        std::fs::remove_dir_all(&place.dir).expect("deleted");
+        signal(pong.guard_pid, Signal::CONT);
+        for old in [pong.guard_pid, pid] {
+            until("the old ones are gone", async || (!alive(old)).then_some(())).await;
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+fn nothing_to_start_with() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    with_place(async |place| {
+        let before = place.client().await.ping().await.expect("a daemon");
+        let guard = Pid::from_raw(before.guard_pid.cast_signed());
+        let none = Rlimit { current: Some(3), maximum: Some(1024) };
+        prlimit(guard, Resource::Nofile, none).expect("the guard is ours");
+        kill(before.daemon_pid);
+        let log = place.dir.join("supervisor.log");
+        until("the guard has tried", async || {
+            std::fs::read_to_string(&log).ok()?.contains("no daemon").then_some(())
+        })
+        .await;
+        let usual = Rlimit { current: Some(1024), maximum: Some(1024) };
+        prlimit(guard, Resource::Nofile, usual).expect("the guard is ours");
+        let after = place.client().await.ping().await.expect("another daemon");
+        assert_eq!(after.guard_pid, before.guard_pid);
+    });
+}
+
+/// Where no other process's limits can be set.
+#[cfg(not(target_os = "linux"))]
+fn nothing_to_start_with() {
+    skipped("a way to set the limits of another process");
+}
+
+fn hanging_daemon() {
+    with_place(async |place| {
+        let client = place.client().await;
+        let pong = client.ping().await.expect("a daemon");
+        signal(pong.daemon_pid, Signal::STOP);
+        let silent = tokio::time::timeout(Duration::from_secs(30), place.supervisor.ensure());
+        let silent = silent.await.expect("an answer in time").map(drop);
+        signal(pong.daemon_pid, Signal::CONT);
+        assert!(matches!(silent, Err(SupervisorError::Silent { .. })), "{silent:?}");
+        assert_eq!(client.ping().await.expect("the same one"), pong);
+    });
+}
+
+/// The daemon cannot bind its socket, so its guard starts one after the other.
+fn given_up() {
+    with_place(async |place| {
+        let socket = place.dir.join("supervisor.sock");
+        std::fs::create_dir_all(socket.join("in the way")).expect("made");
+        let refused = place.supervisor.ensure().await.expect_err("no daemon can answer");
+        assert!(matches!(refused, SupervisorError::Start { .. }), "{refused}");
+        let dir = place.dir.to_str().expect("UTF-8");
+        until("nobody is left", async || processes_with(dir).is_empty().then_some(())).await;
+        std::fs::remove_dir_all(&socket).expect("ours");
+        place.client().await.ping().await.expect("the next start is in nobody's way");
+    });
+}
+
+fn shutdown_between() {
+    with_place(async |place| {
+        let pong = place.client().await.ping().await.expect("a daemon");
+        kill(pong.daemon_pid);
+        until("it is dead", async || (!alive(pong.daemon_pid)).then_some(())).await;
+        place.supervisor.shutdown().await.expect("ended");
+        assert!(!alive(pong.guard_pid), "the guard would start another daemon");
+    });
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a pid");
+    rustix::process::kill_process(pid, signal).expect("it lives");
 }
 
 /// A deleted lock's inode is free once the service that held it has ended, in the middle of its

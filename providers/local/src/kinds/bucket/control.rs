@@ -8,7 +8,7 @@
 use super::endpoint;
 use crate::environment::{Environment, disk_error, store_error};
 use crate::s3::{BucketSettings, Contents, Expire, Store, StoreError};
-use crate::supervisor;
+use crate::supervisor::{self, FileId};
 use dsenv_sdk::OpError;
 use dsenv_sdk::provider::OpErrorClass;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,20 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// Longest line that either side reads.
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How long a command may take to say what it wants: the next one waits behind it.
+const REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// How long an answer may take; commands are answered one after the other.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+/// The same for a deletion, of a bucket with any number of objects.
+const DELETED_WITHIN: Duration = Duration::from_secs(600);
+
+/// How often a store that is being opened is looked at again, and when.
+const LOOKS_MAX: u32 = 200;
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
+
+/// How often the endpoint looks whether its socket is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// How long to wait when the system has no descriptor left for a command.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -49,6 +63,7 @@ enum Reply {
 enum Refusal {
     Invalid,
     InUse,
+    DiskFull,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,10 +102,34 @@ pub(super) async fn ensure_bucket(
     done(ask(env, &request).await?)
 }
 
-/// Deletes a bucket with its objects; one that does not exist is deleted.
+/// Deletes a bucket with its objects; one that does not exist is deleted. Where no endpoint runs, the
+/// store is opened for a moment: one that cannot run is not needed to take its buckets away.
 pub(super) async fn delete_bucket(env: &Environment, bucket: &str) -> Result<(), OpError> {
-    endpoint::ensure(env).await?;
-    done(ask(env, &Request::Delete { bucket: bucket.to_owned() }).await?)
+    let request = Request::Delete { bucket: bucket.to_owned() };
+    let mut looks = 0;
+    loop {
+        if let Some(reply) = ask_running(env, &request).await? {
+            return done(reply);
+        }
+        match delete_closed(env, bucket).await {
+            // The endpoint came up in between, or another command reads.
+            Err(StoreError::Busy(_)) if looks < LOOKS_MAX => {
+                looks += 1;
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            deleted => return deleted.map_err(store_error),
+        }
+    }
+}
+
+async fn delete_closed(env: &Environment, bucket: &str) -> Result<(), StoreError> {
+    // Buckets that are deleted at once take turns.
+    let _lock = env.endpoint.lock().await;
+    let (store, name) = (env.dir.join(endpoint::STORE), bucket.to_owned());
+    let deleted = tokio::task::spawn_blocking(move || {
+        Store::open(&store)?.delete_bucket(&name, Contents::Delete)
+    });
+    deleted.await.expect("deleting a bucket does not panic")
 }
 
 /// Has the endpoint read the keys from the records again.
@@ -99,55 +138,102 @@ pub(super) async fn read_keys(env: &Environment) -> Result<(), OpError> {
     done(ask(env, &Request::ReadKeys).await?)
 }
 
-/// Reads buckets, `None` for one that does not exist. Starts nothing: without a supervisor the store
-/// is opened for a moment, which nobody else has open then.
+/// The same where it runs. One that does not reads them when it starts.
+pub(super) async fn read_keys_if_running(env: &Environment) -> Result<(), OpError> {
+    match ask_running(env, &Request::ReadKeys).await? {
+        Some(reply) => done(reply),
+        None => Ok(()),
+    }
+}
+
+/// Asks the endpoint when it runs; `None` when it does not. One that is just starting is waited for.
+async fn ask_running(env: &Environment, request: &Request) -> Result<Option<Reply>, OpError> {
+    match exchange(env, request).await {
+        Ok(reply) => return Ok(Some(reply)),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(disk_error(error)),
+        Err(_) => {}
+    }
+    if !endpoint::runs(env).await? {
+        return Ok(None);
+    }
+    match ask(env, request).await {
+        Ok(reply) => Ok(Some(reply)),
+        Err(error) => match endpoint::runs(env).await? {
+            true => Err(error),
+            false => Ok(None),
+        },
+    }
+}
+
+/// Reads buckets, `None` for one that does not exist. Starts and changes nothing: where no endpoint
+/// answers, the store is read, which nobody else has open then.
 pub(super) async fn settings_of(
     env: &Environment,
     buckets: &[&str],
 ) -> Result<Vec<Option<BucketSettings>>, OpError> {
     let store = env.dir.join(endpoint::STORE);
-    if !store.exists() {
-        return Ok(buckets.iter().map(|_| None).collect());
-    }
     let buckets: Vec<String> = buckets.iter().map(|name| (*name).to_owned()).collect();
-    let reply = match exchange(env, &Request::Read { buckets: buckets.clone() }).await {
-        Ok(reply) => reply,
-        Err(_) => match read_directly(store, buckets.clone()).await {
-            Ok(settings) => return Ok(settings),
-            // The endpoint came up in between.
-            Err(StoreError::Busy(_)) => ask(env, &Request::Read { buckets }).await?,
-            Err(error) => return Err(store_error(error)),
-        },
-    };
-    match reply {
-        Reply::Settings(all) => Ok(all.into_iter().map(|it| it.map(Into::into)).collect()),
-        reply => Err(unexpected(reply)),
-    }
-}
-
-async fn read_directly(
-    store: PathBuf,
-    buckets: Vec<String>,
-) -> Result<Vec<Option<BucketSettings>>, StoreError> {
-    let read = tokio::task::spawn_blocking(move || {
-        let store = Store::open(&store)?;
-        buckets.iter().map(|name| Ok(store.bucket(name)?.map(|it| it.settings))).collect()
-    });
-    read.await.expect("reading buckets does not panic")
-}
-
-/// Asks once; when the endpoint does not answer, sees to it that it runs and asks again.
-async fn ask(env: &Environment, request: &Request) -> Result<Reply, OpError> {
-    match exchange(env, request).await {
-        Ok(reply) => Ok(reply),
-        Err(_) => {
-            endpoint::ensure(env).await?;
-            exchange(env, request).await.map_err(disk_error)
+    let mut looks = 0;
+    loop {
+        match exchange(env, &Request::Read { buckets: buckets.clone() }).await {
+            Ok(Reply::Settings(all)) => {
+                return Ok(all.into_iter().map(|it| it.map(Into::into)).collect());
+            }
+            Ok(reply) => return Err(unexpected(reply)),
+            // It is there, and has been waited for.
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(disk_error(error)),
+            Err(_) => {}
+        }
+        match read_closed(store.clone(), buckets.clone()).await {
+            // The endpoint came up in between, or another command reads.
+            Err(StoreError::Busy(_)) if looks < LOOKS_MAX => {
+                looks += 1;
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            read => return read.map_err(store_error),
         }
     }
 }
 
+async fn read_closed(
+    store: PathBuf,
+    buckets: Vec<String>,
+) -> Result<Vec<Option<BucketSettings>>, StoreError> {
+    let read = tokio::task::spawn_blocking(move || Store::settings_in(&store, &buckets));
+    read.await.expect("reading buckets does not panic")
+}
+
+/// Asks; while the endpoint does not answer, sees to it that it runs and asks again. One that has lost
+/// its socket takes a moment to notice.
+async fn ask(env: &Environment, request: &Request) -> Result<Reply, OpError> {
+    let mut looks = 0;
+    loop {
+        match exchange(env, request).await {
+            Ok(reply) => return Ok(reply),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut || looks == LOOKS_MAX => {
+                return Err(disk_error(error));
+            }
+            Err(_) if looks > 0 => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(_) => {}
+        }
+        looks += 1;
+        endpoint::ensure(env).await?;
+    }
+}
+
 async fn exchange(env: &Environment, request: &Request) -> io::Result<Reply> {
+    let within = match request {
+        Request::Delete { .. } => DELETED_WITHIN,
+        Request::Ensure { .. } | Request::Read { .. } | Request::ReadKeys => ANSWER_WITHIN,
+    };
+    let answer = tokio::time::timeout(within, send_and_receive(env, request)).await;
+    answer.unwrap_or_else(|_| {
+        let text = format!("the S3 endpoint has not answered within {} s", within.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    })
+}
+
+async fn send_and_receive(env: &Environment, request: &Request) -> io::Result<Reply> {
     let mut stream = BufReader::new(UnixStream::connect(socket(&env.dir)).await?);
     check_peer(stream.get_ref())?;
     send(&mut stream, request).await?;
@@ -163,8 +249,14 @@ fn done(reply: Reply) -> Result<(), OpError> {
 
 fn unexpected(reply: Reply) -> OpError {
     match reply {
-        Reply::Refused { what: Refusal::InUse, why } => OpError::new(OpErrorClass::InUse, why),
-        Reply::Refused { what: Refusal::Invalid, why } => OpError::new(OpErrorClass::Invalid, why),
+        Reply::Refused { what, why } => {
+            let class = match what {
+                Refusal::InUse => OpErrorClass::InUse,
+                Refusal::DiskFull => OpErrorClass::Quota,
+                Refusal::Invalid => OpErrorClass::Invalid,
+            };
+            OpError::new(class, why)
+        }
         Reply::Done | Reply::Settings(_) => {
             OpError::new(OpErrorClass::Invalid, "the S3 endpoint answered what was not asked")
         }
@@ -198,16 +290,19 @@ async fn receive<T: serde::de::DeserializeOwned>(
     Ok(Some(serde_json::from_slice(&line)?))
 }
 
-/// The endpoint's side. Dropping it removes the socket.
+/// The endpoint's side. Dropping it removes the socket, when that is still its own.
 pub(super) struct Control {
     listener: UnixListener,
     path: PathBuf,
+    socket: Option<FileId>,
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        // It may be gone with its folder.
-        let _ = std::fs::remove_file(&self.path);
+        // It may be gone with its folder, or be that of the endpoint after this one.
+        if self.is_in_place() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -220,17 +315,32 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Control { listener: UnixListener::bind(&path)?, path })
+        let listener = UnixListener::bind(&path)?;
+        let socket = FileId::at(&path);
+        Ok(Control { listener, path, socket })
     }
 
-    /// Answers, one command after the other, until it is dropped.
+    fn is_in_place(&self) -> bool {
+        self.socket.is_some() && FileId::at(&self.path) == self.socket
+    }
+
+    /// Answers, one command after the other, until no command finds the way any more; returns why.
     pub(super) async fn answer(
         &self,
         store: &Arc<Store>,
         read_keys: &(dyn Fn() -> Result<(), String> + Sync),
-    ) {
+    ) -> String {
+        let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
-            let Ok((stream, _)) = self.listener.accept().await else {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = look.tick() => match self.is_in_place() {
+                    true => continue,
+                    // Something cleans up /tmp, say: without its socket the endpoint is deaf.
+                    false => return format!("its socket `{}` is gone", self.path.display()),
+                },
+            };
+            let Ok((stream, _)) = accepted else {
                 // No descriptor is left for it; in a moment there may be.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
@@ -239,7 +349,8 @@ impl Control {
                 continue;
             }
             let mut stream = BufReader::new(stream);
-            if let Ok(Some(request)) = receive(&mut stream).await {
+            let request = tokio::time::timeout(REQUEST_WITHIN, receive(&mut stream)).await;
+            if let Ok(Ok(Some(request))) = request {
                 let reply = match request {
                     Request::ReadKeys => match read_keys() {
                         Ok(()) => Reply::Done,
@@ -248,7 +359,7 @@ impl Control {
                     request => on_store(Arc::clone(store), request).await,
                 };
                 // A command that is gone asks again.
-                let _ = send(&mut stream, &reply).await;
+                let _ = tokio::time::timeout(REQUEST_WITHIN, send(&mut stream, &reply)).await;
             }
         }
     }
@@ -261,6 +372,7 @@ async fn on_store(store: Arc<Store>, request: Request) -> Reply {
         Err(error) => {
             let what = match error {
                 StoreError::BucketNotEmpty { .. } => Refusal::InUse,
+                _ if error.is_disk_full() => Refusal::DiskFull,
                 _ => Refusal::Invalid,
             };
             Reply::Refused { what, why: error.to_string() }

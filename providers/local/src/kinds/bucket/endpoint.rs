@@ -5,9 +5,11 @@
 //! are read from the records, so a restart has all of them, and no secret is written for it.
 
 use super::control::Control;
-use crate::environment::{Environment, Record, Records, Stage, disk_error, supervisor_error};
+use crate::environment::{
+    Environment, Record, Records, Stage, create_private, disk_error, supervisor_error,
+};
 use crate::s3::{Keys, Right, Store, serve, system_clock};
-use crate::supervisor::{Health, Host, HostedTask, Restart, Stop, Unit, Work};
+use crate::supervisor::{Health, Host, HostedTask, Restart, State, Stop, Unit, Work};
 use async_trait::async_trait;
 use dsenv_sdk::provider::Token;
 use dsenv_sdk::seal::{SealKey, parse_hex, push_hex};
@@ -50,7 +52,7 @@ pub(super) fn log(env: &Environment) -> PathBuf {
 pub(super) async fn ensure(env: &Environment) -> Result<String, OpError> {
     let _lock = env.endpoint.lock().await;
     let client = env.client().await?;
-    let assigned = env.addresses.assign(None, UNIT, UNIT, &[PORT]).map_err(disk_error)?;
+    let assigned = env.addresses.assign(None, UNIT, UNIT, &[PORT]).await.map_err(disk_error)?;
     let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
     client.put_unit(unit(env, address)).await.map_err(supervisor_error)?;
     let what = format!("the S3 endpoint at {address}");
@@ -58,16 +60,65 @@ pub(super) async fn ensure(env: &Environment) -> Result<String, OpError> {
     Ok(format!("http://{address}"))
 }
 
-/// Ends the endpoint and removes its store once no bucket but this one is recorded.
-pub(super) async fn end_without_buckets(env: &Environment, gone: &Token) -> Result<(), OpError> {
+/// Has the endpoint run as it was, for the bucket of this record; returns before it answers.
+pub(super) async fn restore(env: &Environment, bucket: &Record) -> Result<(), OpError> {
     let _lock = env.endpoint.lock().await;
+    let Some(assigned) = env.addresses.assigned(UNIT).map_err(disk_error)? else { return Ok(()) };
+    let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
+    let client = env.client().await?;
+    if !env.is_current(bucket)? {
+        return Ok(());
+    }
+    client.put_unit(unit(env, address)).await.map_err(supervisor_error)
+}
+
+/// Says whether the endpoint has the store open, or may have soon. Starts nothing.
+pub(super) async fn runs(env: &Environment) -> Result<bool, OpError> {
+    let Some(client) = env.supervisor.connect().await.map_err(supervisor_error)? else {
+        return Ok(false);
+    };
+    let units = client.list().await.map_err(supervisor_error)?;
+    let unit = units.into_iter().find(|unit| unit.name == UNIT);
+    Ok(unit.is_some_and(|unit| match unit.state {
+        State::Starting | State::Healthy | State::Unhealthy { .. } => true,
+        State::Stopped | State::Failed { .. } | State::Backoff { .. } => false,
+    }))
+}
+
+/// What became of the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It ended, and its store is gone with every bucket.
+    Nothing,
+    /// Another bucket needs it.
+    Endpoint,
+}
+
+/// Ends the endpoint and removes its store, when no bucket but this one is recorded.
+pub(super) async fn end_with_last(env: &Environment, last: &Token) -> Result<Left, OpError> {
+    let _lock = env.endpoint.lock().await;
+    end_unless_needed(env, last).await
+}
+
+/// Forgets a bucket that is no longer in the store, and ends the endpoint when it was the last.
+///
+/// Its record goes under the lock: of two buckets that are deleted at once, each would see the other's,
+/// and leave the endpoint to it.
+pub(super) async fn forget(env: &Environment, gone: &Token) -> Result<(), OpError> {
+    let _lock = env.endpoint.lock().await;
+    end_unless_needed(env, gone).await?;
+    env.records.remove(gone).map_err(disk_error)
+}
+
+async fn end_unless_needed(env: &Environment, gone: &Token) -> Result<Left, OpError> {
     let buckets = env.records.of_type(super::BUCKET.name).map_err(disk_error)?;
     if buckets.iter().any(|record| record.token != *gone) {
-        return Ok(());
+        return Ok(Left::Endpoint);
     }
     env.remove_unit(UNIT).await?;
     env.remove_folder(&env.dir.join(STORE)).await.map_err(disk_error)?;
-    env.addresses.release(UNIT).map_err(disk_error)
+    env.addresses.release(UNIT).await.map_err(disk_error)?;
+    Ok(Left::Nothing)
 }
 
 fn unit(env: &Environment, address: SocketAddr) -> Unit {
@@ -100,6 +151,9 @@ impl Host for EndpointHost {
         let key = parse_hex(&spec.key).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let key = SealKey::new(key.ok_or("its key has not 32 bytes")?);
         let records = Records::new(&spec.dir, &spec.lineage, &key);
+        if let Some(logs) = task.log.parent() {
+            create_private(logs).map_err(|it| format!("the folder of its log: {it}"))?;
+        }
         let folder = spec.dir.join(STORE);
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder)).await;
         let store = opened.map_err(|it| it.to_string())?.map_err(|it| chain(&it))?;
@@ -115,7 +169,7 @@ impl Host for EndpointHost {
             served = serve(listener, Arc::clone(&store), Arc::clone(&keys), stop.requested()) => {
                 served.map_err(|it| it.to_string())
             }
-            () = control.answer(&store, &read_again) => Ok(()),
+            why = control.answer(&store, &read_again) => Err(why),
             () = expire(&store, &task.log) => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! `local.key`: what a grant on a bucket is. An access key of its own for each user of each bucket.
 
 use super::super::Object;
-use super::{BUCKET, control, endpoint};
+use super::{BUCKET, control};
 use crate::environment::{Environment, Record, disk_error};
 use async_trait::async_trait;
 use dsenv_sdk::builtin::random_text;
@@ -102,6 +102,6 @@ impl Object for Key {
         _watch: Watch<'_>,
     ) -> Result<(), OpError> {
         // The record says `deleting` by now, so the endpoint reads it away.
-        if env.dir.join(endpoint::STORE).exists() { control::read_keys(env).await } else { Ok(()) }
+        control::read_keys_if_running(env).await
     }
 }

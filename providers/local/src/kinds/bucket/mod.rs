@@ -208,15 +208,19 @@ impl Object for Bucket {
             let message = "local cannot keep a last copy of a bucket";
             return Err(OpError::new(OpErrorClass::Invalid, message));
         }
+        // The last one goes with its store, whether that can be opened or not.
+        if endpoint::end_with_last(env, &record.token).await? == endpoint::Left::Nothing {
+            return Ok(());
+        }
         // A name that was refused at creation is another object's.
         if env.dir.join(endpoint::STORE).exists() && refuse_second(env, record).is_ok() {
             control::delete_bucket(env, name(record)).await?;
         }
-        endpoint::end_without_buckets(env, &record.token).await
+        endpoint::forget(env, &record.token).await
     }
 
-    async fn restore(&self, env: &Environment, _record: &Record) -> Result<(), OpError> {
-        endpoint::ensure(env).await.map(|_| ())
+    async fn restore(&self, env: &Environment, record: &Record) -> Result<(), OpError> {
+        endpoint::restore(env, record).await
     }
 
     fn services(&self, env: &Environment, record: &Record) -> Vec<Service> {

@@ -6,12 +6,14 @@
 
 use super::{Object, Service, major};
 use crate::account::reachable_or;
-use crate::environment::{Assigned, Environment, Record, disk_error, failure, supervisor_error};
-use crate::postgres::admin::AdminError;
-use crate::postgres::{Binaries, Host, Recovered, Server, ServerAccounts, ServerError, server};
+use crate::environment::{
+    Assigned, Environment, Record, admin_error, disk_error, failure, missing_class, server_error,
+    supervisor_error,
+};
+use crate::postgres::{Admin, Binaries, Host, Recovered, Server, ServerAccounts, server};
 use crate::python::venv::blocking;
 use crate::supervisor::{
-    Command, EnvValue, Health, Process, Restart, RunAs, StopSignal, Unit, Work,
+    Client, Command, EnvValue, Health, Process, Restart, RunAs, State, StopSignal, Unit, Work,
 };
 use crate::tool::{Tool, ToolEnv, run_ok};
 use async_trait::async_trait;
@@ -60,6 +62,10 @@ const SHARED_CACHE: &str = "/var/cache/dsenv";
 /// Where the private values of a record have them.
 const PASSWORD: &str = "password";
 const DATA_DIR: &str = "data_dir";
+/// The folder of the programs that the server runs.
+const PROGRAMS: &str = "programs";
+/// Names of roles that were deleted while the server could not be asked.
+const LEFT_ROLES: &str = "left_roles";
 
 pub(crate) struct Postgres;
 
@@ -77,11 +83,23 @@ pub(super) struct Known {
     pub(super) password: Secret,
 }
 
-/// Describes the server of a record that was begun before.
+/// Describes the server of a record that was begun before, with the programs that it has; where they
+/// are gone, others are found.
 pub(super) async fn known(
     env: &Environment,
     record: &Record,
     watch: Watch<'_>,
+) -> Result<Known, OpError> {
+    let accounts = accounts(record)?;
+    let binaries = binaries(env, record, accounts.as_ref(), watch).await?;
+    describe(env, record, accounts, binaries)
+}
+
+fn describe(
+    env: &Environment,
+    record: &Record,
+    accounts: Option<ServerAccounts>,
+    binaries: Binaries,
 ) -> Result<Known, OpError> {
     let missing = |what: &str| {
         let message = format!("the record of `{}` has no {what}", record.addr);
@@ -91,8 +109,6 @@ pub(super) async fn known(
     let data = record.own_text(DATA_DIR).ok_or_else(|| missing("data folder"))?;
     let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
     let assigned = assigned.ok_or_else(|| missing("address"))?;
-    let accounts = accounts()?;
-    let binaries = binaries(env, record, accounts.as_ref(), watch).await?;
     let server = server(binaries, Path::new(data), &assigned, accounts)?;
     Ok(Known { server, password: Secret::new(password) })
 }
@@ -107,11 +123,48 @@ fn server(
     Server::new(binaries, data, assigned.address.into(), port, accounts).map_err(server_error)
 }
 
-fn accounts() -> Result<Option<ServerAccounts>, OpError> {
-    ServerAccounts::find().map_err(|error| {
+/// Who runs the server; once there is data, its owner.
+fn accounts(record: &Record) -> Result<Option<ServerAccounts>, OpError> {
+    let found = match record.own_text(DATA_DIR) {
+        Some(data) => ServerAccounts::of_data(Path::new(data)),
+        None => ServerAccounts::find(),
+    };
+    found.map_err(|error| {
         let class = OpErrorClass::Denied { permission: None };
         failure(class, "PostgreSQL has no account to run as", &error)
     })
+}
+
+/// Describes the server with programs that this machine has; `None` when it has none, as nothing is
+/// fetched to take a look.
+pub(super) async fn known_here(env: &Environment, record: &Record) -> Option<Known> {
+    let accounts = accounts(record).ok()?;
+    let major = wanted_major(record).ok()?;
+    let cache = cache(env, accounts.as_ref());
+    let host = Host { env: &env.tools, cache: &cache, accounts: accounts.as_ref() };
+    let binaries = match kept(record, major, host).await {
+        Some(kept) => kept,
+        None => Binaries::present(major, host).await?,
+    };
+    describe(env, record, accounts, binaries).ok()
+}
+
+fn wanted_major(record: &Record) -> Result<u32, OpError> {
+    let version = record.arg_text("version").unwrap_or_default();
+    major(version).ok_or_else(|| {
+        let message = format!("`{version}` is not a major version of PostgreSQL");
+        OpError::new(OpErrorClass::Invalid, message)
+    })
+}
+
+/// Where packages of programs are unpacked.
+fn cache(env: &Environment, accounts: Option<&ServerAccounts>) -> PathBuf {
+    let account = accounts.map(|accounts| &accounts.server);
+    reachable_or(&env.cache.join("postgres"), Path::new(SHARED_CACHE), account)
+}
+
+async fn kept(record: &Record, major: u32, host: Host<'_>) -> Option<Binaries> {
+    Binaries::kept(Path::new(record.own_text(PROGRAMS)?), major, host).await
 }
 
 async fn binaries(
@@ -120,34 +173,16 @@ async fn binaries(
     accounts: Option<&ServerAccounts>,
     watch: Watch<'_>,
 ) -> Result<Binaries, OpError> {
-    let version = record.arg_text("version").unwrap_or_default();
-    let major = major(version).ok_or_else(|| {
-        let message = format!("`{version}` is not a major version of PostgreSQL");
-        OpError::new(OpErrorClass::Invalid, message)
-    })?;
-    let wanted = env.cache.join("postgres");
-    let account = accounts.map(|accounts| &accounts.server);
-    let cache = reachable_or(&wanted, Path::new(SHARED_CACHE), account);
+    let major = wanted_major(record)?;
+    let cache = cache(env, accounts);
     let host = Host { env: &env.tools, cache: &cache, accounts };
+    if let Some(kept) = kept(record, major, host).await {
+        return Ok(kept);
+    }
     Binaries::find(major, host, &mut |line| watch(line)).await.map_err(|missing| {
         let help = missing.help();
-        failure(OpErrorClass::Invalid, "the database cannot be had", &missing).help(help)
+        failure(missing_class(&missing), "the database cannot be had", &missing).help(help)
     })
-}
-
-fn server_error(error: ServerError) -> OpError {
-    let class = match &error {
-        ServerError::OtherServer { .. } | ServerError::NotData(_) => OpErrorClass::Conflict,
-        ServerError::Unreachable { .. } | ServerError::OtherOwner { .. } => {
-            OpErrorClass::Denied { permission: None }
-        }
-        _ => OpErrorClass::Invalid,
-    };
-    failure(class, "the database's server cannot be used", &error)
-}
-
-pub(super) fn admin_error(error: AdminError) -> OpError {
-    failure(OpErrorClass::Invalid, "the database's server did not do it", &error)
 }
 
 /// Sessions that a size allows; PostgreSQL's own default is 100.
@@ -196,11 +231,13 @@ fn unit(env: &Environment, record: &Record, server: &Server, address: SocketAddr
     }
 }
 
-/// Puts password, data folder and address of a server that is begun into its record, durably.
-fn begin(
+/// Puts password, data folder, programs and address of a server that is begun into its record,
+/// durably.
+async fn begin(
     env: &Environment,
     record: &mut Record,
     accounts: Option<&ServerAccounts>,
+    binaries: &Binaries,
 ) -> Result<Assigned, OpError> {
     let assigned = env
         .addresses
@@ -210,6 +247,7 @@ fn begin(
             &record.addr.to_string(),
             &[PORT],
         )
+        .await
         .map_err(disk_error)?;
     if !record.own.contains_key(DATA_DIR) {
         let wanted = env.dir.join("databases").join(&record.remote_id);
@@ -217,9 +255,41 @@ fn begin(
         let data = reachable_or(&wanted, Path::new(SHARED_DATA), account);
         record.own.insert(DATA_DIR.to_owned(), Value::text(data.to_string_lossy()));
         record.own.insert(PASSWORD.to_owned(), Value::Secret(random_text(32)));
-        env.records.save(record).map_err(disk_error)?;
     }
+    let programs = Value::text(binaries.folder().to_string_lossy());
+    record.own.insert(PROGRAMS.to_owned(), programs);
+    env.records.save(record).map_err(disk_error)?;
     Ok(assigned)
+}
+
+/// What there is of a server before it is started.
+enum Way {
+    /// It runs, or the supervisor is about to know that.
+    Running,
+    /// Nothing is in its way.
+    Free,
+    /// A server that no supervisor knows has its data.
+    Stranger(u32),
+}
+
+/// Clears what a killed server left in the way of a unit that does not run.
+///
+/// A supervisor that has just been replaced knows its units before it has found their processes, so
+/// one that is starting is left alone, and what runs of one that is known is the unit's own.
+async fn clear(client: &Client, name: &str, server: &Server) -> Result<Way, OpError> {
+    let units = client.list().await.map_err(supervisor_error)?;
+    let unit = units.into_iter().find(|unit| unit.name == name);
+    match unit.as_ref().map(|unit| &unit.state) {
+        Some(State::Starting | State::Healthy | State::Unhealthy { .. }) => {
+            return Ok(Way::Running);
+        }
+        None | Some(State::Stopped | State::Failed { .. } | State::Backoff { .. }) => {}
+    }
+    Ok(match server.recover().await.map_err(server_error)? {
+        Recovered::Clear(_) => Way::Free,
+        Recovered::Running(_) if unit.is_some() => Way::Running,
+        Recovered::Running(pid) => Way::Stranger(pid),
+    })
 }
 
 /// Starts the server and returns once it answers SQL.
@@ -232,22 +302,82 @@ async fn start(
 ) -> Result<(), OpError> {
     let client = env.client().await?;
     let name = unit_name(record);
-    let units = client.list().await.map_err(supervisor_error)?;
-    let runs = units.iter().any(|unit| unit.name == name && unit.pid.is_some());
-    if !runs {
-        if let Recovered::Running(pid) = known.server.recover().await.map_err(server_error)? {
+    match clear(&client, &name, &known.server).await? {
+        Way::Running => {}
+        Way::Free => env.check_free(address, &format!("`{}`", record.addr))?,
+        Way::Stranger(pid) => {
             let message = format!("process {pid} has the data of `{}` open", record.addr);
             let help = "end it, and run the command again";
             return Err(OpError::new(OpErrorClass::Conflict, message).help(help));
         }
-        env.check_free(address, &format!("`{}`", record.addr))?;
     }
     watch(&format!("waiting for the database at {address}"));
     let unit = unit(env, record, &known.server, address);
     client.put_unit(unit).await.map_err(supervisor_error)?;
     let what = format!("the database at {address}");
     env.wait_healthy(&client, &name, &what, READY_WITHIN).await?;
-    known.server.wait_ready(&known.password, READY_WITHIN).await.map_err(server_error)
+    known.server.wait_ready(&known.password, READY_WITHIN).await.map_err(server_error)?;
+    if left_roles(env, record)?.is_empty() {
+        return Ok(());
+    }
+    let admin = known.server.admin(&known.password).await.map_err(admin_error)?;
+    drop_left_roles(env, record, &admin).await
+}
+
+/// Opens a session of the superuser on a server that was made before, which is started when it does
+/// not run.
+pub(super) async fn session<'a>(
+    env: &Environment,
+    record: &Record,
+    known: &'a Known,
+    watch: Watch<'_>,
+) -> Result<Admin<'a>, OpError> {
+    let admin = match known.server.admin(&known.password).await {
+        Ok(admin) => admin,
+        Err(_) => {
+            start(env, record, known, known.server.address(), watch).await?;
+            known.server.admin(&known.password).await.map_err(admin_error)?
+        }
+    };
+    drop_left_roles(env, record, &admin).await?;
+    Ok(admin)
+}
+
+/// Notes, durably, a role that is to be dropped once the server runs again.
+pub(super) fn leave_role(env: &Environment, server: &Record, role: &str) -> Result<(), OpError> {
+    let note = |record: &mut Record| {
+        let left = record.own.entry(LEFT_ROLES.to_owned()).or_insert(Value::List(Vec::new()));
+        let Value::List(names) = left else { return };
+        if !names.iter().any(|name| name.as_text() == Some(role)) {
+            names.push(Value::text(role));
+        }
+    };
+    env.records.change(&server.token, note).map_err(disk_error)
+}
+
+/// The noted roles, as they are on disk now.
+pub(super) fn left_roles(env: &Environment, server: &Record) -> Result<Vec<String>, OpError> {
+    let record = env.records.get(&server.token).map_err(disk_error)?;
+    let noted = record.as_ref().and_then(|record| record.own.get(LEFT_ROLES)?.as_list());
+    Ok(noted.into_iter().flatten().filter_map(Value::as_text).map(str::to_owned).collect())
+}
+
+/// Drops the noted roles. The session holds the lock of the server's administration, so no role of
+/// one of these names is made between the look at the notes and their end.
+async fn drop_left_roles(
+    env: &Environment,
+    server: &Record,
+    admin: &Admin<'_>,
+) -> Result<(), OpError> {
+    let names = left_roles(env, server)?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    for name in &names {
+        admin.drop_role(name).await.map_err(admin_error)?;
+    }
+    let forget = |record: &mut Record| drop(record.own.remove(LEFT_ROLES));
+    env.records.change(&server.token, forget).map_err(disk_error)
 }
 
 #[async_trait]
@@ -262,15 +392,17 @@ impl Object for Postgres {
         record: &mut Record,
         watch: Watch<'_>,
     ) -> Result<(), OpError> {
-        let accounts = accounts()?;
+        let accounts = accounts(record)?;
         // First what may be missing: then nothing was begun.
-        binaries(env, record, accounts.as_ref(), watch).await?;
-        let assigned = begin(env, record, accounts.as_ref())?;
-        let known = known(env, record, watch).await?;
+        let binaries = binaries(env, record, accounts.as_ref(), watch).await?;
+        let assigned = begin(env, record, accounts.as_ref(), &binaries).await?;
+        let known = describe(env, record, accounts, binaries)?;
         watch("making the database's data folder");
         known.server.init(&known.password).await.map_err(server_error)?;
         let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
         start(env, record, &known, address, watch).await?;
+        // Dropped by now; this copy of the record must not bring the note back.
+        record.own.remove(LEFT_ROLES);
         let database = record.arg_text("database").unwrap_or_default().to_owned();
         let admin = known.server.admin(&known.password).await.map_err(admin_error)?;
         admin.ensure_database(&database).await.map_err(admin_error)?;
@@ -318,7 +450,7 @@ impl Object for Postgres {
             }
         }
         env.remove_logs(&log(env, record)).map_err(disk_error)?;
-        env.addresses.release(record.token.as_str()).map_err(disk_error)
+        env.addresses.release(record.token.as_str()).await.map_err(disk_error)
     }
 
     async fn restore(&self, env: &Environment, record: &Record) -> Result<(), OpError> {
@@ -327,12 +459,12 @@ impl Object for Postgres {
         let Some(assigned) = assigned else { return Ok(()) };
         let address = SocketAddr::from((assigned.address, assigned.port(PORT)));
         let client = env.client().await?;
-        let name = unit_name(record);
-        let units = client.list().await.map_err(supervisor_error)?;
-        if !units.iter().any(|unit| unit.name == name && unit.pid.is_some()) {
-            known.server.recover().await.map_err(server_error)?;
-        }
+        // A stranger in the way is what the status will say.
+        clear(&client, &unit_name(record), &known.server).await?;
         let unit = unit(env, record, &known.server, address);
+        if !env.is_current(record)? {
+            return Ok(());
+        }
         client.put_unit(unit).await.map_err(supervisor_error)
     }
 

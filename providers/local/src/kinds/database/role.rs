@@ -1,8 +1,8 @@
 //! `local.role`: what a grant on a database is. A role of its own for each user of each database.
 
-use super::postgres::{POSTGRES, admin_error, known};
+use super::postgres::{POSTGRES, known, known_here, leave_role, left_roles, session};
 use super::{Object, plain_name};
-use crate::environment::{Environment, Record, disk_error};
+use crate::environment::{Environment, Record, admin_error, disk_error};
 use crate::postgres;
 use async_trait::async_trait;
 use dsenv_sdk::builtin::random_text;
@@ -93,7 +93,7 @@ impl Object for Role {
         let role = record.arg_text("role").unwrap_or_default().to_owned();
         let known = known(env, &server, watch).await?;
         let database = server.arg_text("database").unwrap_or_default();
-        let admin = known.server.admin(&known.password).await.map_err(admin_error)?;
+        let admin = session(env, &server, &known, watch).await?;
         let made = admin.ensure_role(&role, &password, right(record), database).await;
         made.map_err(admin_error)?;
         let at = known.server.at();
@@ -147,31 +147,52 @@ impl Object for Role {
         if !data.is_some_and(|data| std::path::Path::new(data).exists()) {
             return Ok(());
         }
-        let known = known(env, &server, watch).await?;
-        let admin = match known.server.admin(&known.password).await {
-            Ok(admin) => admin,
-            Err(_) => {
-                // It does not run: it is started, as it should be.
-                super::Postgres.restore(env, &server).await?;
-                let within = std::time::Duration::from_secs(60);
-                known.server.wait_ready(&known.password, within).await.map_err(|error| {
-                    crate::environment::failure(
-                        OpErrorClass::Invalid,
-                        "the database's server does not run",
-                        &error,
-                    )
-                })?;
-                known.server.admin(&known.password).await.map_err(admin_error)?
-            }
-        };
         let role = record.arg_text("role").unwrap_or_default();
-        admin.drop_role(role).await.map_err(admin_error)
+        // One after the other: that a server does not start is found out once, and not by each of its
+        // roles, which would start it under each other's wait.
+        let _lock = env.roles.lock().await;
+        match drop_role(env, &server, role, watch).await {
+            Ok(()) => Ok(()),
+            Err(NotDropped::Refused(error)) => Err(error),
+            // What does not run must not be in the way of its own removal.
+            Err(NotDropped::OutOfReach(error)) => {
+                watch(&format!("the role `{role}` is dropped at the next start: {error}"));
+                leave_role(env, &server, role)
+            }
+        }
     }
+}
+
+/// Why a role is still there.
+enum NotDropped {
+    /// The server was asked, and did not do it.
+    Refused(OpError),
+    /// The server cannot be asked.
+    OutOfReach(OpError),
+}
+
+async fn drop_role(
+    env: &Environment,
+    server: &Record,
+    role: &str,
+    watch: Watch<'_>,
+) -> Result<(), NotDropped> {
+    let known = known(env, server, watch).await.map_err(NotDropped::OutOfReach)?;
+    // Roles are noted when it does not start, and the notes are gone once it did.
+    if !left_roles(env, server).map_err(NotDropped::OutOfReach)?.is_empty() {
+        let runs = known.server.admin(&known.password).await.map(drop);
+        runs.map_err(|error| NotDropped::OutOfReach(admin_error(error)))?;
+    }
+    let admin = session(env, server, &known, watch).await.map_err(NotDropped::OutOfReach)?;
+    admin.drop_role(role).await.map_err(|error| match error.is_out_of_reach() {
+        true => NotDropped::OutOfReach(admin_error(error)),
+        false => NotDropped::Refused(admin_error(error)),
+    })
 }
 
 /// The roles of a server by name; `None` when it cannot be asked.
 async fn roles_on(env: &Environment, server: &Record) -> Option<Vec<String>> {
-    let known = known(env, server, &|_| {}).await.ok()?;
+    let known = known_here(env, server).await?;
     let admin = known.server.admin(&known.password).await.ok()?;
     let facts = admin.facts().await.ok()?;
     Some(facts.roles.into_iter().map(|role| role.name).collect())

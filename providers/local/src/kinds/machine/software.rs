@@ -4,7 +4,7 @@
 //! workspace moves over, and then the old one is deleted.
 
 use super::super::Object;
-use crate::environment::{Environment, Record, disk_error, failure};
+use crate::environment::{Environment, Record, disk_error, failure, installer_class};
 use crate::python::install::InstallError;
 use crate::python::installer::InstallerError;
 use crate::python::resolve::ResolveError;
@@ -28,9 +28,17 @@ pub(crate) const SOFTWARE: NativeType = NativeType {
     name: "local.software",
     doc: "A Python environment that holds exactly what the lock names.",
     fields: &[
-        Field::new("python", Type::Text, "The version asked for.").required().replaces(),
-        Field::new("packages", Type::List(&Type::Text), "The packages asked for.").replaces(),
-        Field::new("pins", Type::Any, "What the lock has for them.").required().replaces(),
+        Field::new("python", Type::Text, "The version asked for.")
+            .required()
+            .replaces()
+            .of("software"),
+        Field::new("packages", Type::List(&Type::Text), "The packages asked for.")
+            .replaces()
+            .of("software"),
+        Field::new("pins", Type::Any, "What the lock has for them.")
+            .required()
+            .replaces()
+            .of("software"),
     ],
     attributes: &[
         Attribute::new("bin", "Its folder of programs, for the front of a `PATH`."),
@@ -225,7 +233,11 @@ fn shortened(line: &str) -> &str {
 
 fn tools_error(error: ToolsError) -> OpError {
     let help = error.help();
-    let error = failure(OpErrorClass::Invalid, "this machine cannot make the environment", &error);
+    let class = match &error {
+        ToolsError::Installer(error) => installer_class(error),
+        ToolsError::Interpreter(_) => OpErrorClass::Invalid,
+    };
+    let error = failure(class, "this machine cannot make the environment", &error);
     match help {
         Some(help) => error.help(help),
         None => error,
@@ -233,23 +245,7 @@ fn tools_error(error: ToolsError) -> OpError {
 }
 
 fn installer_error(message: &str, error: &InstallerError) -> OpError {
-    use crate::python::failure::FailureKind;
-    let class = match error {
-        InstallerError::Refused(refused) => match refused.kind {
-            // The index may answer a moment later.
-            FailureKind::IndexUnreachable => OpErrorClass::Throttled { retry_after_ms: None },
-            FailureKind::DiskFull => OpErrorClass::Quota,
-            FailureKind::NoSuchPackage { .. }
-            | FailureKind::NoMatchingVersion
-            | FailureKind::HashMismatch { .. }
-            | FailureKind::Other => OpErrorClass::Invalid,
-        },
-        InstallerError::NoInstaller { .. }
-        | InstallerError::NoVenv { .. }
-        | InstallerError::Tool(_)
-        | InstallerError::Io { .. } => OpErrorClass::Invalid,
-    };
-    let mut failed = failure(class, message, error);
+    let mut failed = failure(installer_class(error), message, error);
     if let InstallerError::Refused(refused) = error {
         failed.causes.extend(refused.tail.lines().map(str::to_owned));
     }

@@ -30,7 +30,7 @@ pub(crate) const WORKSPACE: NativeType = NativeType {
         Field::new("connections", Type::Map(&Type::Any), "Variables that `uses` gives."),
         Field::new("environment", Type::Map(&Type::Any), "Variables of all of its services.")
             .takes_self(),
-        Field::new("programs", Type::Map(&Type::Any), "Its services.").takes_self(),
+        Field::new("programs", Type::Map(&Type::Any), "Its services.").takes_self().of("services"),
     ],
     attributes: &[
         Attribute::new("address", "The address that its services listen on."),
@@ -59,16 +59,16 @@ fn user() -> String {
     named.map_or_else(|| uid.to_string(), |account| account.name)
 }
 
-fn assign(env: &Environment, record: &Record) -> Result<Assigned, OpError> {
+async fn assign(env: &Environment, record: &Record) -> Result<Assigned, OpError> {
     let ports = services::wanted_ports(&services::programs(record));
     let ports: BTreeSet<u16> = ports.into_values().collect();
     let ports: Vec<u16> = ports.into_iter().collect();
     let (token, name) = (record.token.as_str(), record.addr.to_string());
-    env.addresses.assign(record.arg_text("network"), token, &name, &ports).map_err(disk_error)
+    env.addresses.assign(record.arg_text("network"), token, &name, &ports).await.map_err(disk_error)
 }
 
 fn create_folders(folders: &Folders, record: &Record) -> std::io::Result<()> {
-    use crate::environment::create_private;
+    use crate::environment::{create_private, write_durably};
     create_private(folders.root())?;
     for folder in [folders.home(), folders.temporary(), folders.root().join("logs")] {
         create_private(&folder)?;
@@ -80,7 +80,7 @@ fn create_folders(folders: &Folders, record: &Record) -> std::io::Result<()> {
             let folder = folders.jupyter(service).join("config");
             create_private(&folder)?;
             if !folder.join(name).exists() {
-                std::fs::write(folder.join(name), text)?;
+                write_durably(&folder.join(name), text.as_bytes())?;
             }
         }
     }
@@ -147,7 +147,7 @@ impl Object for Workspace {
         record: &mut Record,
         watch: Watch<'_>,
     ) -> Result<(), OpError> {
-        let assigned = assign(env, record)?;
+        let assigned = assign(env, record).await?;
         let folders = folders(env, record);
         create_folders(&folders, record).map_err(disk_error)?;
         let units = services::units(record, &assigned, &folders, &user())?;
@@ -220,11 +220,12 @@ impl Object for Workspace {
         }
         let folders = folders(env, record);
         env.remove_folder(folders.root()).await.map_err(disk_error)?;
-        env.addresses.release(record.token.as_str()).map_err(disk_error)
+        env.addresses.release(record.token.as_str()).await.map_err(disk_error)
     }
 
     async fn restore(&self, env: &Environment, record: &Record) -> Result<(), OpError> {
-        let assigned = assign(env, record)?;
+        let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
+        let Some(assigned) = assigned else { return Ok(()) };
         let folders = folders(env, record);
         // A workspace whose folder is gone is made anew by apply, not here.
         if !folders.home().exists() {
@@ -232,6 +233,9 @@ impl Object for Workspace {
         }
         let client = env.client().await?;
         for (_, unit) in services::units(record, &assigned, &folders, &user())? {
+            if !env.is_current(record)? {
+                return Ok(());
+            }
             client.put_unit(unit).await.map_err(supervisor_error)?;
         }
         Ok(())
@@ -261,7 +265,12 @@ pub(crate) fn workspace_entry(
     record: &Record,
     argv: &[String],
 ) -> Result<Entry, OpError> {
-    let assigned = assign(env, record)?;
+    // Only what it has: a look around changes nothing.
+    let assigned = env.addresses.assigned(record.token.as_str()).map_err(disk_error)?;
+    let assigned = assigned.ok_or_else(|| {
+        let message = format!("`{}` has no address yet", record.addr);
+        OpError::new(OpErrorClass::NotFound, message).help("`dsenv apply` finishes it")
+    })?;
     let folders = folders(env, record);
     let facts = services::facts(record, &assigned);
     let variables = services::variables(record, &facts, &folders, None, &user())?;

@@ -57,7 +57,7 @@ impl Object for Network {
         record: &mut Record,
         _watch: Watch<'_>,
     ) -> Result<(), OpError> {
-        let block = env.addresses.block(record.token.as_str()).map_err(disk_error)?;
+        let block = env.addresses.block(record.token.as_str()).await.map_err(disk_error)?;
         record.values = Map::from([("id".to_owned(), Value::text(block.to_string()))]);
         Ok(())
     }
@@ -77,6 +77,6 @@ impl Object for Network {
         _data: DataFate,
         _watch: Watch<'_>,
     ) -> Result<(), OpError> {
-        env.addresses.release_block(record.token.as_str()).map_err(disk_error)
+        env.addresses.release_block(record.token.as_str()).await.map_err(disk_error)
     }
 }
