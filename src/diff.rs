@@ -454,11 +454,9 @@ fn add_deletes(
             addr: addr.clone(),
             kind: prior.kind.clone(),
             ty: prior.ty.clone(),
-            action: if nothing || gone && prior.deposed.is_empty() {
-                Action::Forget
-            } else {
-                Action::Delete
-            },
+            // What was seen to be gone is deleted all the same: that is a success where it is gone,
+            // and no orphan where the read was behind.
+            action: if nothing { Action::Forget } else { Action::Delete },
             order: ReplaceOrder::DeleteFirst,
             reason,
             before: object.map(|object| object.args.clone()),

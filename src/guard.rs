@@ -24,9 +24,10 @@ pub fn judge(plan: &Plan, state: &State, provider: &dyn Provider) -> Findings {
                 continue;
             }
         };
-        // Where there is no object, none is lost.
+        // Where there is no object, or none any more, none is lost.
         let prior = state.resources.get(&change.addr);
-        if change.reason == Reason::Deposed || prior.is_none_or(|prior| prior.current.is_none()) {
+        let lost = [Reason::Deposed, Reason::GoneOutside].contains(&change.reason);
+        if lost || prior.is_none_or(|prior| prior.current.is_none()) {
             continue;
         }
         findings.extend(judge_protection(change, what, &protected));

@@ -260,3 +260,41 @@ environments:
     place.ok(&["destroy", "--yes", "--delete-data", "pond", "--delete-data", "store"]);
     assert!(place.processes().is_empty());
 }
+
+/// What somebody removed by hand is seen and made again, and what was left of it is cleared away.
+#[test]
+fn what_was_removed_by_hand_is_made_again() {
+    let version = crate::place::postgres_version();
+    let place = Place::new(&format!(
+        "blueprint: small
+resources:
+  features: {{kind: database, engine: postgres, version: \"{version}\"}}
+  box:
+    kind: machine
+    services:
+      s: {{run: 'python3 -m http.server --bind ${{self.address}} 7001', port: 7001, health: {{tcp: true}}}}
+environments:
+  dev: {{provider: local, ephemeral: true}}
+"
+    ));
+    place.apply();
+    let before = place.resources();
+    let local = place.path(".dsenv/small/dev/local");
+    std::fs::remove_dir_all(local.join("machines").join(&before["box"])).expect("it is there");
+    let drift = place.run(&["drift", "--detailed-exitcode"]);
+    assert_eq!(drift.code, 2, "{}\n{}", drift.out, drift.err);
+    let plan = place.json(&["plan"]);
+    assert_eq!(plan["summary"]["create"], 1, "{plan}");
+    place.apply();
+    place.is_settled();
+    let after = place.resources();
+    assert_ne!(before["box"], after["box"]);
+    assert_eq!(before["features"], after["features"]);
+    place.ok(&["exec", "box", "--", "true"]);
+    let services = place.json(&["status"]);
+    assert_eq!(services.as_array().expect("a list").len(), 2, "{services}");
+    // And a destroy finds nothing of it in its way.
+    std::fs::remove_dir_all(local.join("machines").join(&after["box"])).expect("it is there");
+    place.ok(&["destroy", "--yes"]);
+    assert!(place.processes().is_empty());
+}

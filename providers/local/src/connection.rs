@@ -77,6 +77,29 @@ impl LocalConnection {
         Err(error)
     }
 
+    /// Takes away what is left of objects of this address whose main part was removed by hand: a
+    /// process that runs without its folder still has its port, and its record its address.
+    async fn bury(
+        &self,
+        addr: &Addr,
+        ty: &'static NativeType,
+        token: &Token,
+        watch: Watch<'_>,
+    ) -> Result<(), OpError> {
+        let records = self.env.records.of_type(ty.name).map_err(disk_error)?;
+        let others = |record: &Record| {
+            record.addr == *addr && record.token != *token && record.stage == Stage::Complete
+        };
+        for mut record in records.into_iter().filter(others) {
+            if self.look(&record).await?.is_none() {
+                let object = object(ty.name)?;
+                self.take_away(object, &mut record, DataFate::Delete, watch).await?;
+                self.env.records.remove(&record.token).map_err(disk_error)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads one record's object again.
     async fn look(&self, record: &Record) -> Result<Option<Observed>, OpError> {
         let mut seen = object(&record.ty)?.look(&self.env, std::slice::from_ref(record)).await?;
@@ -106,8 +129,12 @@ impl Connection for LocalConnection {
         let Some(record) = self.record(token)?.filter(|record| record.ty == ty.name) else {
             return Ok(None);
         };
-        let complete = record.stage == Stage::Complete;
-        Ok(Some(Found { observed: record.observed(), complete }))
+        if record.stage != Stage::Complete {
+            return Ok(Some(Found { observed: record.observed(), complete: false }));
+        }
+        // The record is not the object: its folder or data may have been removed by hand.
+        let observed = self.look(&record).await?;
+        Ok(observed.map(|observed| Found { observed, complete: true }))
     }
 
     async fn read_many(
@@ -145,6 +172,7 @@ impl Connection for LocalConnection {
             Record::new(request.addr, request.ty.name, request.token, request.args)
         });
         if !was_complete {
+            self.bury(request.addr, request.ty, request.token, request.watch).await?;
             record.stage = Stage::Creating;
             record.args = request.args.clone();
             self.env.create().map_err(disk_error)?;
