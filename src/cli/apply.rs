@@ -19,6 +19,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
+/// How many calls run at once unless somebody says otherwise.
+const PARALLELISM: u16 = apply::PARALLELISM as u16;
+
 #[derive(Args)]
 pub(super) struct Typed {
     /// A plan that `dsenv plan -o` kept; without it, a plan is made and shown first.
@@ -42,8 +45,8 @@ pub(super) struct Manner {
     #[arg(long = "on-error", value_enum, default_value_t = AfterError::Continue)]
     on_error: AfterError,
     /// How many calls run at once.
-    #[arg(long, default_value_t = apply::PARALLELISM, value_name = "N")]
-    parallelism: usize,
+    #[arg(long, default_value_t = PARALLELISM, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    parallelism: u16,
     /// How long to wait while another command holds the lock.
     #[arg(long = "lock-timeout", default_value = "0s", value_name = "TIME", value_parser = duration_ms)]
     lock_timeout: u64,
@@ -63,7 +66,7 @@ enum AfterError {
 impl Manner {
     pub(super) fn take_into(&self, options: &mut Options) {
         options.lock_timeout_ms = self.lock_timeout;
-        options.parallelism = self.parallelism.max(1);
+        options.parallelism = usize::from(self.parallelism);
         options.on_error = match self.on_error {
             AfterError::Stop => OnError::Stop,
             AfterError::Continue => OnError::Continue,
@@ -76,6 +79,10 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     typed.manner.take_into(&mut options);
     let saved = typed.plan.as_ref().map(|file| plan::load(setting, file)).transpose()?;
     match saved {
+        Some(_) if !setting.request.inputs.is_empty() => {
+            terminal::err("error: `--input` with a saved plan: the plan has its inputs already\n");
+            Ok(Exit::Usage)
+        }
         Some(plan) => {
             let mut request = setting.request.clone();
             let named = request.environment.get_or_insert_with(|| plan.bound.environment.clone());
@@ -88,16 +95,17 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
             }
             // The plan holds all else, its inputs included.
             let front = setting.site.front(&request)?;
-            refuse_to_guess(setting, &typed.manner)?;
-            drive(setting, &typed.manner, async |talk| {
+            refuse_to_guess(&typed.manner, "dsenv show PLANFILE")?;
+            let question = question(plan.mode);
+            drive(setting, &typed.manner, question, async |talk| {
                 setting.site.apply_saved(&front, plan, &options, talk).await
             })
             .await
         }
         None => {
             let compiled = setting.compile()?;
-            refuse_to_guess(setting, &typed.manner)?;
-            drive(setting, &typed.manner, async |talk| {
+            refuse_to_guess(&typed.manner, "dsenv plan")?;
+            drive(setting, &typed.manner, question(Mode::Apply), async |talk| {
                 setting.site.apply(compiled, &options, "apply", talk).await
             })
             .await
@@ -105,13 +113,22 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     }
 }
 
-/// Without a terminal there is nobody to ask, so `--yes` must have been said.
-pub(super) fn refuse_to_guess(_setting: &Setting, manner: &Manner) -> Result<(), Problem> {
+/// What is asked before a plan is obeyed.
+pub(super) fn question(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Apply | Mode::RefreshOnly => "Apply this?",
+        Mode::Destroy => "Destroy this?",
+    }
+}
+
+/// Without a terminal there is nobody to ask, so `--yes` must have been said. `look` is the command
+/// that shows what it would be said to.
+pub(super) fn refuse_to_guess(manner: &Manner, look: &str) -> Result<(), Problem> {
     if manner.yes || terminal::can_ask() {
         return Ok(());
     }
     let message = "there is no terminal to ask at";
-    let help = "look at `dsenv plan`, then say `--yes`";
+    let help = format!("look at `{look}`, then say `--yes`");
     Err(Problem::refused(Diagnostic::error(Code::E0905, message).help(help)))
 }
 
@@ -119,6 +136,7 @@ pub(super) fn refuse_to_guess(_setting: &Setting, manner: &Manner) -> Result<(),
 pub(super) async fn drive(
     setting: &Setting,
     manner: &Manner,
+    question: &'static str,
     work: impl AsyncFnOnce(Talk<'_>) -> Result<Ended, Problem>,
 ) -> Result<Exit, Problem> {
     let progress = Arc::new(Mutex::new(Progress::new(setting)));
@@ -139,7 +157,7 @@ pub(super) async fn drive(
         if !setting.general.json {
             terminal::out(&report::plan(&planned.plan, &setting.style(full)));
         }
-        if yes { futures::future::ready(true).boxed() } else { ask("Apply this?").boxed() }
+        if yes { futures::future::ready(true).boxed() } else { ask(question).boxed() }
     };
     let talk = Talk { approve: &mut approve, events: &mut events, watch, interrupt };
     let ended = work(talk).await;
@@ -284,19 +302,23 @@ fn tell(setting: &Setting, outcome: &apply::Outcome, elapsed_ms: u64) -> report:
     }
 }
 
+/// Where there was nothing to do, the summary says so too.
+pub(super) fn conclude_with_nothing(setting: &Setting) -> Result<Exit, Problem> {
+    if setting.general.json {
+        let at = At { time: setting.site.world.now(), elapsed_ms: 0 };
+        let mut lines = JsonLines::new(std::io::stdout());
+        let _ = lines.event(at, &Event::ApplyDone { summary: Summary::default() });
+    }
+    Ok(Exit::Done)
+}
+
 fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Problem> {
     let (outcome, finished, state, left, trouble) = match ended {
         Ended::Nothing(planned) => {
-            if setting.general.json {
-                let world = &setting.site.world;
-                let at = At { time: world.now(), elapsed_ms: 0 };
-                let mut lines = JsonLines::new(std::io::stdout());
-                let summary = Summary::default();
-                let _ = lines.event(at, &Event::ApplyDone { summary });
-            } else {
+            if !setting.general.json {
                 terminal::out(&report::plan(&planned.plan, &setting.style(false)));
             }
-            return Ok(Exit::Done);
+            return conclude_with_nothing(setting);
         }
         Ended::Declined => {
             setting.say("Nothing was done.\n");
@@ -335,7 +357,10 @@ fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Pr
         let names: Vec<_> =
             left.iter().map(|owned| format!("`{}` ({})", owned.addr, owned.remote_id)).collect();
         let message = format!("the provider still lists {}", names.join(", "));
-        return Err(Problem::refused(Diagnostic::error(Code::E0904, message)));
+        let help = "`dsenv import ADDR ID` takes one over, for `dsenv destroy` to delete it";
+        let left = Diagnostic::error(Code::E0904, message).help(help);
+        setting.say_findings(&left.into());
+        return Ok(Exit::Failed);
     }
     Ok(if outcome.interrupted {
         Exit::Interrupted

@@ -1,7 +1,7 @@
 //! `dsenv destroy`: deletes the environment and proves that nothing is left.
 
 use super::Exit;
-use super::apply::{Manner, drive, refuse_to_guess};
+use super::apply::{Manner, conclude_with_nothing, drive, question, refuse_to_guess};
 use super::plan::{Look, Scope};
 use super::setting::{Setting, addresses};
 use crate::diff::Mode;
@@ -45,8 +45,13 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
             Compiled { front, native: Native::default() }
         }
     };
-    refuse_to_guess(setting, &typed.manner)?;
-    drive(setting, &typed.manner, async |talk| {
+    refuse_to_guess(&typed.manner, "dsenv plan --destroy")?;
+    let loaded = setting.site.load(&compiled.front)?;
+    if loaded.state.lineage.is_empty() {
+        setting.say("Nothing was applied in this environment.\n");
+        return conclude_with_nothing(setting);
+    }
+    drive(setting, &typed.manner, question(Mode::Destroy), async |talk| {
         setting.site.apply(compiled, &options, "destroy", talk).await
     })
     .await

@@ -121,9 +121,15 @@ fn a_saved_plan_is_applied_once_and_only_where_it_was_made() {
 fn a_plan_is_stale_after_an_apply_or_an_edit_of_the_blueprint() {
     let place = applied();
     place.ok(&["plan", "-e", "dev", "--input", "n=2", "-o", "plan.json"]);
+    let good = place.read("dsenv.yaml");
+    place.edit("dsenv.yaml", "length: 20", "length: 21");
     let ran = place.refuses(&["apply", "--yes", "plan.json"], 1, "E0805");
-    ran.says(&["the blueprint or its inputs were changed", "help: plan again"]);
-    place.ok(&["apply", "--yes", "--input", "n=2", "plan.json"]);
+    ran.says(&["the blueprint was changed", "help: plan again"]);
+    // A comment is no change, and the plan has its inputs.
+    place.write("dsenv.yaml", &format!("# The same.\n{good}"));
+    assert_eq!(place.run(&["apply", "--yes", "--input", "n=2", "plan.json"]).code, 64);
+    place.ok(&["apply", "--yes", "plan.json"]);
+    assert!(place.ok(&["state", "show", "-e", "dev", "one"]).out.contains('2'));
     place.ok(&["plan", "-e", "dev", "-o", "plan.json"]);
     place.ok(&["apply", "-e", "dev", "--yes", "--input", "n=3"]);
     place.refuses(&["apply", "--yes", "plan.json"], 1, "E0805");
