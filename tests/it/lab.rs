@@ -46,6 +46,8 @@ pub(crate) struct Lab {
     pub(crate) inputs: Vec<(String, String)>,
     /// What an approval is answered with.
     pub(crate) approves: bool,
+    /// How long somebody thinks before they approve.
+    pub(crate) thinks_ms: u64,
     provider: Arc<dyn Provider>,
     runtime: Arc<tokio::runtime::Runtime>,
 }
@@ -88,6 +90,7 @@ impl Lab {
             gone: Vec::new(),
             inputs: Vec::new(),
             approves: true,
+            thinks_ms: 0,
             provider,
             runtime: Arc::new(runtime),
         };
@@ -108,6 +111,7 @@ impl Lab {
             gone: Vec::new(),
             inputs: Vec::new(),
             approves: true,
+            thinks_ms: 0,
             provider: self.provider.clone(),
             runtime: self.runtime.clone(),
         }
@@ -204,9 +208,14 @@ impl Lab {
         let site = self.site();
         let (compiled, _) = site.compile(&self.request())?;
         let command = if self.options.wishes.mode == Mode::Destroy { "destroy" } else { "apply" };
-        let approves = self.approves;
+        let (approves, thinks_ms) = (self.approves, self.thinks_ms);
         let talk = Talk {
-            approve: &mut |_| Box::pin(std::future::ready(approves)),
+            approve: &mut |_| {
+                Box::pin(async move {
+                    tokio::time::sleep(Duration::from_millis(thinks_ms)).await;
+                    approves
+                })
+            },
             events: &mut |event| self.events.push(event),
             watch: Arc::new(|_, _| {}),
             interrupt: self.interrupt.subscribe(),

@@ -179,6 +179,49 @@ fn the_second_of_two_applies_names_the_first() {
     }
 }
 
+/// Scenario 5, while somebody thinks: the lock is kept for as long as the question stands.
+#[test]
+fn the_lock_is_kept_while_somebody_thinks() {
+    let mut lab = Lab::new();
+    lab.thinks_ms = 5 * 60_000;
+    lab.write("a: {kind: value, input: 1}");
+    let mut other = lab.neighbour("elsewhere");
+    let runtime = lab.runtime();
+    let (first, second) = runtime.block_on(async {
+        let second = async {
+            tokio::time::sleep(Duration::from_millis(4 * 60_000)).await;
+            other.running().await
+        };
+        futures::join!(lab.running(), second)
+    });
+    assert_eq!(codes(second.err().expect("it is locked")), [Code::E0801]);
+    assert_eq!(applied(&outcome(first)), ["create a"]);
+    lab.assert_settled();
+}
+
+/// And Ctrl-C while it stands does nothing but end it.
+#[test]
+fn an_interrupt_at_the_question_begins_nothing() {
+    let mut lab = Lab::new();
+    lab.thinks_ms = 60_000;
+    lab.write("a: {kind: value, input: 1}");
+    let interrupt = lab.interrupt.clone();
+    let runtime = lab.runtime();
+    let ended = runtime.block_on(async {
+        let ask = async {
+            tokio::time::sleep(Duration::from_millis(5_000)).await;
+            interrupt.send_replace(Interrupt::Drain);
+        };
+        futures::join!(lab.running(), ask).0
+    });
+    assert!(matches!(ended, Ok(Ended::Interrupted)));
+    assert_eq!(lab.cloud.mutating_calls().len(), 0);
+    assert_eq!(lab.store().holder().expect("a lock"), None);
+    lab.interrupt.send_replace(Interrupt::None);
+    lab.thinks_ms = 0;
+    lab.apply_and_settle("a: {kind: value, input: 1}");
+}
+
 /// Scenario 6: on the same host the death is seen at once.
 #[test]
 fn the_lock_of_a_dead_process_is_taken_over() {
