@@ -82,7 +82,9 @@ impl Program {
         for (name, value) in &roots {
             context.add_variable_from_value(name.as_str(), to_cel(value));
         }
-        let result = self.program.execute(&context).map_err(|error| word(&error))?;
+        let source = &self.program.source_info().source;
+        let written = |key: &str| !secret && source.contains(key);
+        let result = self.program.execute(&context).map_err(|error| word(&error, written))?;
         let value = from_cel(&result).ok_or("the result is not data")?;
         Ok(Outcome::Known(if secret { veil(value) } else { value }))
     }
@@ -155,10 +157,12 @@ fn from_cel(value: &cel::Value) -> Option<Value> {
     })
 }
 
-/// Words an error without the values in it.
-fn word(error: &ExecutionError) -> String {
+/// Words an error without the values in it. A key may have been computed, so it is named only when
+/// `written` says that it stands in the expression anyway and no secret does.
+fn word(error: &ExecutionError, written: impl Fn(&str) -> bool) -> String {
     match error {
-        ExecutionError::NoSuchKey(key) => format!("there is no key `{key}`"),
+        ExecutionError::NoSuchKey(key) if written(key) => format!("there is no key `{key}`"),
+        ExecutionError::NoSuchKey(_) => "there is no such key".to_owned(),
         ExecutionError::UndeclaredReference(name) => {
             format!("there is no function or variable `{name}`")
         }
@@ -166,7 +170,11 @@ fn word(error: &ExecutionError) -> String {
             let types = overload.argument_types().join(", ");
             format!("`{}` does not take ({types})", operator_sign(overload.function()))
         }
-        ExecutionError::UnexpectedType { got, want } => format!("expected {want}, found {got}"),
+        // For arguments of functions, `got` is the value itself.
+        ExecutionError::UnexpectedType { got, want } => match is_type_name(got) {
+            true => format!("expected {want}, found {got}"),
+            false => format!("expected {want}"),
+        },
         ExecutionError::InvalidArgumentCount { expected, actual } => {
             format!("expected {expected} arguments, found {actual}")
         }
@@ -181,6 +189,23 @@ fn word(error: &ExecutionError) -> String {
         ExecutionError::ValuesNotComparable(..) => "these cannot be compared".to_owned(),
         _ => "the operation does not fit these types".to_owned(),
     }
+}
+
+fn is_type_name(text: &str) -> bool {
+    const TYPES: &[&str] = &[
+        "bool",
+        "bytes",
+        "double",
+        "int",
+        "list",
+        "map",
+        "null_type",
+        "optional_type",
+        "string",
+        "type",
+        "uint",
+    ];
+    TYPES.contains(&text)
 }
 
 /// `_+_` is `+` to a person.

@@ -326,6 +326,9 @@ mod tests {
             let message = run(text);
             assert!(message.starts_with("error: ") && !message.contains("p$"), "{message}");
         }
+        assert_eq!(run("${{'a': 1}[db.password]}"), "error: there is no such key");
+        assert_eq!(run("${{'a': 1}[db.host + 'x']}"), "error: there is no such key");
+        assert_eq!(run("${{'a': 1}['b']}"), "error: there is no key `b`");
         assert_eq!(run("a ${db.gone}"), "error: there is no `db.gone`");
         assert_eq!(run("${names}-x"), "error: a list cannot stand inside a text");
     }
