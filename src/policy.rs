@@ -5,7 +5,7 @@
 //! cannot be judged, which refuses as well. Pure.
 
 use crate::diag::{Code, Diagnostic, Findings};
-use crate::expr::{self, Form, Lookup, Outcome};
+use crate::expr::{self, Lookup, Outcome};
 use crate::resolve::{Resolved, Resource};
 use dsenv_sdk::Term;
 use dsenv_sdk::value::{Map, Value};
@@ -27,7 +27,7 @@ pub fn judge(resolved: &Resolved) -> Findings {
             }
         };
         let mut lookup = |path: &[String]| look_up(resolved, &resources, path);
-        let message = match compiled.evaluate(Form::Plain, &mut lookup) {
+        let message = match compiled.verdict(&mut lookup) {
             Ok(Outcome::Known(Value::Bool(true))) => continue,
             Ok(Outcome::Known(Value::Bool(false))) => {
                 policy.message.clone().unwrap_or_else(|| "the rule does not hold".to_owned())
