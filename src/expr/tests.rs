@@ -171,6 +171,18 @@ fn what_may_be_missing_can_be_asked_for() {
 }
 
 #[test]
+fn texts_are_matched_with_patterns() {
+    check(
+        &["${db.host.matches('^[a-h]$')}", "${'abc'.matches('b+')}", "${'a'.matches('(')}"],
+        expect![[r#"
+            ${db.host.matches('^[a-h]$')} -> true
+            ${'abc'.matches('b+')} -> true
+            ${'a'.matches('(')} -> error: `matches` cannot take this value
+        "#]],
+    );
+}
+
+#[test]
 fn a_number_without_a_form_in_json_is_refused() {
     check(
         &["${1.0 / 0.0}", "x${0.0 / 0.0}", "${18446744073709551615u}"],
