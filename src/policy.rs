@@ -21,7 +21,7 @@ pub fn judge(resolved: &Resolved) -> Findings {
         let compiled = match expr::compile_rule(&policy.rule.text) {
             Ok(compiled) => compiled,
             Err(error) => {
-                let message = format!("policy `{}`: {error}", policy.name);
+                let message = format!("policy `{}`: {error}", policy.name.text);
                 findings.push(Diagnostic::error(Code::E0401, message).at(policy.rule.span));
                 continue;
             }
@@ -38,7 +38,7 @@ pub fn judge(resolved: &Resolved) -> Findings {
             Ok(Outcome::Unknown) => "the rule cannot be judged before apply".to_owned(),
             Err(error) => format!("the rule cannot be judged: {error}"),
         };
-        let message = format!("policy `{}`: {message}", policy.name);
+        let message = format!("policy `{}`: {message}", policy.name.text);
         findings.push(Diagnostic::error(Code::E0603, message).at(policy.rule.span));
     }
     findings

@@ -42,6 +42,8 @@ pub struct Input {
     pub ty: InputType,
     /// What it is when nobody says; `None` makes it compulsory.
     pub default: Option<Value>,
+    /// Whether it has a default that was refused: then nobody is asked for the input on top of it.
+    pub default_refused: bool,
     /// The least that is accepted.
     pub min: Option<i64>,
     /// The most that is accepted.
@@ -90,10 +92,18 @@ fn read_one(name: Text, body: &Map, findings: &mut Findings) -> Option<Input> {
         }
     };
     let (min, max) = (bound("min", findings), bound("max", findings));
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        let message = format!("`min` is {min}, which is more than `max`, {max}: nothing fits");
+        let span = body.get("min").map_or(name.span, |entry| entry.value.span);
+        findings.push(Diagnostic::error(Code::E0501, message).at(span));
+    }
     let mut input = Input {
         name,
         ty: *ty,
         default: None,
+        default_refused: false,
         min,
         max,
         choices: None,
@@ -110,6 +120,7 @@ fn read_one(name: Text, body: &Map, findings: &mut Findings) -> Option<Input> {
             Err(message) => {
                 let message = format!("the default of input `{}`: {message}", input.name.text);
                 findings.push(Diagnostic::error(Code::E0503, message).at(node.span));
+                input.default_refused = true;
             }
         }
     }

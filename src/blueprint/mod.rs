@@ -48,8 +48,8 @@ pub struct Block {
 /// One rule under `policies`.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Its name.
-    pub name: String,
+    /// Its name, and where.
+    pub name: Text,
     /// The CEL rule, and where it stands.
     pub rule: Text,
     /// What is said when it does not hold.
@@ -299,17 +299,25 @@ fn read_nodes(map: &Map, key: &str, findings: &mut Findings) -> BTreeMap<String,
 
 fn read_policies(map: &Map, findings: &mut Findings) -> Vec<Policy> {
     let items = items_of(map, "policies", findings);
-    let mut policies = Vec::new();
+    let mut policies: Vec<Policy> = Vec::new();
     for item in items {
         let Some(body) = mapping(item, "policies", findings) else { continue };
         refuse_unknown_keys(body, &["name", "rule", "message"], "a policy", findings);
         let field = |key: &str| body.value(key).and_then(Node::as_text);
         match (field("name"), body.value("rule").zip(field("rule"))) {
-            (Some(name), Some((node, rule))) => policies.push(Policy {
-                name: name.to_owned(),
-                rule: Text { text: rule.to_owned(), span: node.span },
-                message: field("message").map(str::to_owned),
-            }),
+            (Some(name), Some((node, rule))) => {
+                let span = body.value("name").map_or(item.span, |node| node.span);
+                if let Some(first) = policies.iter().find(|policy| policy.name.text == name) {
+                    let message = format!("there is a policy `{name}` already");
+                    let twice = Diagnostic::error(Code::E0308, message).at(span);
+                    findings.push(twice.label(first.name.span, "first written here"));
+                }
+                policies.push(Policy {
+                    name: Text { text: name.to_owned(), span },
+                    rule: Text { text: rule.to_owned(), span: node.span },
+                    message: field("message").map(str::to_owned),
+                });
+            }
             _ => {
                 let message = "a policy has a `name` and a `rule`, both text";
                 findings.push(Diagnostic::error(Code::E0206, message).at(item.span));

@@ -91,7 +91,7 @@ fn settle(
         let read = read_node(source, input, node);
         return read.map_err(|message| refuse(name, message, Some(node.span), findings)).ok();
     }
-    if input.default.is_none() {
+    if input.default.is_none() && !input.default_refused {
         let message = format!("nobody gave input `{name}`, and it has no default");
         let help = format!("add `--input {name}=...`");
         let missing = Diagnostic::error(Code::E0502, message).at(input.name.span).help(help);

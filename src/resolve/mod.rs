@@ -7,6 +7,7 @@
 //! `inputs`, `env` and `each` are gone afterwards, but for expressions that mix them with attributes
 //! of resources; those keep them by [`Scope`] and [`Each`]. Pure.
 
+mod agreement;
 mod environment;
 mod members;
 mod overlay;

@@ -133,7 +133,7 @@ impl Reader<'_> {
     }
 
     /// The place of a plain path in its scalar; the whole scalar when it is not written plainly.
-    fn path_span(&self, node: &Node, text: &str, path: &[String]) -> Span {
+    pub(super) fn path_span(&self, node: &Node, text: &str, path: &[String]) -> Span {
         match text.find(&path.join(".")).or_else(|| text.find(path[0].as_str())) {
             Some(start) => {
                 let plain = text[start..].starts_with(&path.join("."));

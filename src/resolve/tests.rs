@@ -219,3 +219,85 @@ resources:
     expect![[r#"[Access { who: "ada", how: "web", from: Some("10.0.0.0/8"), until: Some("2026-12-31") }]"#]]
         .assert_eq(&format!("{access:?}"));
 }
+
+#[test]
+fn what_fields_say_together_is_checked_before_anything_starts() {
+    check(
+        "blueprint: t
+resources:
+  a: {kind: pool, count: {min: 3, max: 1}}
+  b: {kind: pool, count: {min: 0, max: 1, start: 4}}
+  c: {kind: secret}
+  d: {kind: secret, generate: {}, from: x}
+  e:
+    kind: machine
+    environment: {A-B: 1, _ok: 2}
+    services:
+      web: {run: 'x ${self.ports.wbe} ${self.ports.quiet} ${self.ports.web}', port: 80}
+      Api: {run: x, port: 80, health: {http: api}, environment: {1A: ''}}
+      quiet: {run: x}
+  f: {kind: database, engine: postgres, version: '18', lifecycle: {ignore: [storage, siz]}}
+  g: {kind: value, on_destroy: snapshot}
+  h: {kind: secret, from: 12}
+",
+        expect![[r#"
+            E0208 3:27 `count`: `min` is 3, which is more than `max`, 1
+            E0208 4:43 `count`: `start` is 4, which is not from 0 to 1
+            E0206 5:3 nothing says where the secret comes from
+            E0209 6:35 a secret is made or given: `generate` and `from` exclude each other
+            E0210 6:35 the secret stands in the file in clear, for everybody who reads it
+            E0301 9:19 `A-B` is no name of a variable: a letter or `_`, then letters, digits and `_`
+            E0403 11:23 no service `wbe` with a port is here
+            E0403 11:41 no service `quiet` with a port is here
+            E0209 11:79 `Api` and `web` both listen on port 80
+            E0301 12:7 `Api` is no name of a service: a lower-case letter, then letters, digits and `_`, 63 at most
+            E0207 12:40 `services.Api.health.http`: expected a path that begins with `/`, found `api`
+            E0301 12:66 `1A` is no name of a variable: a letter or `_`, then letters, digits and `_`
+            E0202 14:86 a database has no field `siz` to ignore
+            E0209 15:20 `on_destroy: snapshot` keeps data, and a value holds none
+            E0207 16:21 `from`: a secret is a text, not a whole number
+        "#]],
+    );
+}
+
+#[test]
+fn a_literal_secret_is_hidden_and_warned_of() {
+    let yaml = "blueprint: t
+inputs: {plain: {type: string, default: seen}}
+resources:
+  a: {kind: secret, from: LiteralSentinel}
+  b: {kind: secret, from: '${inputs.plain}'}
+";
+    check(yaml, expect![[r#"
+        a.from = (secret)
+        b.from = (secret)
+    "#]]);
+    let source = Source::new("dsenv.yaml", yaml);
+    let (blueprint, _) = blueprint::parse(&source);
+    let (_, findings) = resolve(&source, &blueprint.expect("it is valid"), None, &[]);
+    expect![[r#"
+        E0210 4:21 the secret stands in the file in clear, for everybody who reads it
+    "#]].assert_eq(&listed(&findings, &source));
+}
+
+#[test]
+fn inputs_and_policies_are_declared_well() {
+    check(
+        "blueprint: t
+inputs:
+  n: {type: integer, min: 5, max: 2, default: 3}
+  m: {type: integer, max: 2, default: 3}
+resources:
+  a: {kind: value, input: '${inputs.m}'}
+policies:
+  - {name: p, rule: 'true'}
+  - {name: p, rule: 'true'}
+",
+        expect![[r#"
+            E0501 3:27 `min` is 5, which is more than `max`, 2: nothing fits
+            E0503 3:47 the default of input `n`: expected a whole number from 5 to 2, found `3`
+            E0503 4:39 the default of input `m`: expected a whole number up to 2, found `3`
+            E0308 9:12 there is a policy `p` already
+        "#]],
+    );
+}
