@@ -12,6 +12,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
 use cel::common::value::CowVal;
 use cel::context::Context;
 use cel::{ExecutionError, FunctionContext};
+use dsenv_sdk::value::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many brackets and operators of an expression may stand inside each other.
@@ -20,6 +21,13 @@ pub const EXPRESSION_DEPTH_MAX: usize = 200;
 /// How many items and bytes the comprehensions of one expression may go over, weighted: an item is
 /// one, 64 bytes of a text are one.
 pub const EXPRESSION_STEPS_MAX: usize = 500_000;
+
+/// How many levels a value may have: what is written to a state must be readable again, and a reader
+/// of JSON stops at 128.
+pub const VALUE_DEPTH_MAX: usize = 64;
+
+/// How large a value may be: each item and entry is one, and so are 64 bytes of a text.
+pub const VALUE_PARTS_MAX: usize = 100_000;
 
 /// The depth up to which an expression runs where it is: 1.2 MiB in a debug build.
 const SHALLOW_DEPTH_MAX: usize = 8;
@@ -181,6 +189,39 @@ pub(super) fn allow(context: &mut Context<'_, '_>) {
         Ok(value)
     });
     context.add_function(CHARGE, charge).expect("no other function has this name");
+}
+
+/// Refuses a value that is too large or too deep; the error is worded for the user. Never shows it.
+pub fn fit(value: &Value) -> Result<(), String> {
+    let parts = parts(value, 1).ok_or_else(|| {
+        format!("the value has more than {VALUE_DEPTH_MAX} levels, which is the most")
+    })?;
+    if parts > VALUE_PARTS_MAX {
+        return Err(format!(
+            "the value has {parts} parts, and {VALUE_PARTS_MAX} is the most: each item of a list, \
+             each entry of a map and each 64 bytes of a text is one"
+        ));
+    }
+    Ok(())
+}
+
+/// Counts; `None` when it goes too deep.
+fn parts(value: &Value, level: usize) -> Option<usize> {
+    if level > VALUE_DEPTH_MAX {
+        return None;
+    }
+    let text = |text: &str| 1 + text.len() / BYTES_A_STEP;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => Some(1),
+        Value::Text(it) => Some(text(it)),
+        Value::Secret(secret) => Some(text(secret.expose())),
+        Value::List(items) => {
+            items.iter().try_fold(1, |sum, item| Some(sum + parts(item, level + 1)?))
+        }
+        Value::Map(map) => map.iter().try_fold(1, |sum, (key, item)| {
+            Some(sum + key.len() / BYTES_A_STEP + parts(item, level + 1)?)
+        }),
+    }
 }
 
 /// Words the end of a budget; `None` for every other error.

@@ -24,7 +24,9 @@ mod template;
 use dsenv_sdk::Secret;
 pub use dsenv_sdk::term::Form;
 use dsenv_sdk::value::Value;
-pub use limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_STEPS_MAX};
+pub use limits::{
+    EXPRESSION_DEPTH_MAX, EXPRESSION_STEPS_MAX, VALUE_DEPTH_MAX, VALUE_PARTS_MAX, fit,
+};
 use template::Piece;
 
 /// The longest scalar that may hold an expression, in bytes.
@@ -267,7 +269,13 @@ fn evaluate_code(
             Lookup::Unknown => Ok(Outcome::Unknown),
             Lookup::Missing(why) => Err(why),
         },
-        Code::Program(program) => program.evaluate(lookup),
+        Code::Program(program) => {
+            let outcome = program.evaluate(lookup)?;
+            if let Outcome::Known(value) = &outcome {
+                fit(value)?;
+            }
+            Ok(outcome)
+        }
     }
 }
 

@@ -203,7 +203,8 @@ fn how_deep_an_expression_goes_is_bounded_before_it_is_read() {
     let fit = EXPRESSION_DEPTH_MAX;
     assert_eq!(run(&deep("(", "1", ")", fit - 1)), "1");
     assert_eq!(run(&deep("1+", "1", "", fit)), "201");
-    assert!(run(&deep("[", "1", "]", fit)).starts_with("[[["));
+    assert!(run(&deep("[", "1", "]", VALUE_DEPTH_MAX - 1)).starts_with("[[["));
+    assert!(run(&deep("[", "1", "]", fit)).contains("more than 64 levels"));
     assert_eq!(run(&deep("true ? 1 : ", "2", "", fit / 2)), "1");
     assert_eq!(run(&deep("!", "true", "", fit)), "true");
     for text in [
@@ -225,6 +226,7 @@ fn how_deep_an_expression_goes_is_bounded_before_it_is_read() {
     assert_eq!(run(&deep("(", "1", ")", 7)), "1");
     assert_eq!(run(&deep("[1].map(a,", "a", ")", 3)), "[[[1]]]");
     assert!(run(&deep("[1].map(a,", "a", ")", 60)).starts_with("[[[["));
+    assert!(run(&deep("[1].map(a,", "a", ")", 64)).contains("more than 64 levels"));
     // A long list is not deep.
     let list = vec!["1"; 5_000].join(",");
     assert!(run(&format!("${{[{list}]}}")).starts_with("[1, 1"));

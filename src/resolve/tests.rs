@@ -268,16 +268,20 @@ resources:
   a: {kind: secret, from: LiteralSentinel}
   b: {kind: secret, from: '${inputs.plain}'}
 ";
-    check(yaml, expect![[r#"
+    check(
+        yaml,
+        expect![[r#"
         a.from = (secret)
         b.from = (secret)
-    "#]]);
+    "#]],
+    );
     let source = Source::new("dsenv.yaml", yaml);
     let (blueprint, _) = blueprint::parse(&source);
     let (_, findings) = resolve(&source, &blueprint.expect("it is valid"), None, &[]);
     expect![[r#"
         E0210 4:21 the secret stands in the file in clear, for everybody who reads it
-    "#]].assert_eq(&listed(&findings, &source));
+    "#]]
+    .assert_eq(&listed(&findings, &source));
 }
 
 #[test]

@@ -142,3 +142,21 @@ fn what_stands_on_a_fixed_name_is_replaced_with_it_delete_first() {
     assert_eq!(lab.take_changes(), ["delete c", "delete a", "create a", "create c"]);
     lab.assert_settled();
 }
+
+/// Neutral arguments may be taken from each other in any number of steps.
+#[test]
+fn a_long_chain_of_arguments_is_planned_and_one_that_doubles_is_refused() {
+    let chain = |length: usize, link: &dyn Fn(usize) -> String| {
+        let block = |at: usize| {
+            let input = if at == 0 { "1".to_owned() } else { link(at - 1) };
+            format!("r{at}: {{kind: value, input: {input}}}\n")
+        };
+        (0..length).map(block).collect::<String>()
+    };
+    let mut lab = Lab::new();
+    let long = chain(600, &|before| format!("'${{r{before}.input}}'"));
+    assert!(lab.apply(&long).is_complete());
+    let mut lab = Lab::new();
+    let pairs = chain(40, &|it| format!("['${{r{it}.input}}', '${{r{it}.input}}']"));
+    assert_eq!(lab.refused(&pairs), [Code::E0402]);
+}
