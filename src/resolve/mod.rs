@@ -13,6 +13,7 @@ mod members;
 mod overlay;
 mod reader;
 mod shared_fields;
+mod vary;
 
 #[cfg(test)]
 mod tests;
@@ -134,6 +135,7 @@ pub fn resolve(
         return (None, findings);
     };
     environment.refuse_later(&mut findings);
+    vary::check(blueprint, &mut findings);
     let scope = environment::scope(source, blueprint, environment, inputs, &mut findings);
     let overlay = overlay::read(blueprint, environment, &mut findings);
     let mut members = BTreeMap::new();

@@ -305,3 +305,68 @@ policies:
         "#]],
     );
 }
+
+#[test]
+fn vary_names_what_is_there_and_bounds_it() {
+    check(
+        "blueprint: t
+inputs: {n: {type: integer, default: 1}}
+resources:
+  db: {kind: database, engine: postgres, version: '18'}
+  p: {kind: pool, count: 1}
+  v: {kind: value}
+vary:
+  ghost.size: [small]
+  db.nosuch: [a]
+  db.siz: [a]
+  db.version: ['17']
+  db: [a]
+  inputs.m: [1]
+  db.size: small
+  db.storage: []
+  p.count: {min: 2, max: 1}
+  inputs.n: {mn: 1, max: x}
+  p.purchase.spt: [never]
+  p.purchase.spot: [never]
+  p.count.max: {min: 0}
+  v.input.deep: [1]
+",
+        expect![[r#"
+            E0303 8:3 there is no resource `ghost`
+            E0202 9:3 `db` of kind database has no `nosuch`
+            E0202 10:3 `db` of kind database has no `siz`
+            E0509 11:3 `version` of a database is the same in every environment
+            E0303 12:3 `db` names neither an input nor a field of a resource
+            E0504 13:3 the blueprint has no input `m`
+            E0207 14:12 `db.size`: bounds are a list or `min` and `max`, not text
+            E0207 15:15 `db.storage` may have no value at all
+            E0207 16:12 `p.count`: nothing is from 2 to 1
+            E0207 17:13 `inputs.n`: `max` is a whole number
+            E0202 17:14 a bound of `vary` has no `mn`
+            E0202 18:3 `p` of kind pool has no `spt`
+        "#]],
+    );
+}
+
+#[test]
+fn inputs_of_an_environment_are_bound_like_all_that_it_sets() {
+    let yaml = |vary: &str| {
+        format!(
+            "blueprint: t
+inputs: {{n: {{type: integer, default: 1}}}}
+resources: {{v: {{kind: value, input: '${{inputs.n}}'}}}}
+vary: {{{vary}}}
+environments: {{dev: {{provider: local, inputs: {{n: 50}}}}}}
+"
+        )
+    };
+    check(&yaml("inputs.n: {min: 0, max: 2}"), expect![[r#"
+        E0507 5:51 `inputs.n`: 50 is not between 0 and 2
+    "#]]);
+    check(&yaml(""), expect![[r#"
+        E0507 5:48 `inputs.n` is not listed under `vary`
+    "#]]);
+    check(&yaml("inputs.n: [2, 50]"), expect![[r#"
+        v.input = 50
+    "#]]);
+}
