@@ -160,6 +160,22 @@ pub fn field_span(resource: &Resource, field: &str) -> Span {
     node.map_or(resource.span, |node: &Node| node.span)
 }
 
+/// Where the value at a path of a resource stands, as far as it is written out.
+pub fn path_span(resource: &Resource, path: &[String]) -> Span {
+    let Some((first, rest)) = path.split_first() else { return resource.span };
+    let Some(mut node) = resource.node.as_map().and_then(|map| map.value(first)) else {
+        return resource.span;
+    };
+    for step in rest {
+        let item = || node.as_list()?.get(step.parse::<usize>().ok()?);
+        match node.as_map().and_then(|map| map.value(step)).or_else(item) {
+            Some(below) => node = below,
+            None => break,
+        }
+    }
+    node.span
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

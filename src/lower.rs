@@ -104,6 +104,16 @@ pub fn lower(
     (native, findings)
 }
 
+/// Reports what the provider remarks of every resource that is sound by itself: for a blueprint that
+/// is refused already, so that its findings come in one round.
+pub fn remarks(resolved: &Resolved, provider: &dyn Provider) -> Findings {
+    let mut findings = Findings::new();
+    for resource in resolved.resources.values().filter(|resource| resource.sound) {
+        check(resource, &neutral(resolved, resource), provider, &mut findings);
+    }
+    findings
+}
+
 /// The neutral arguments with those of other resources filled in, which are settled already: what a
 /// later reference comes by is then one step away, and not a chain of as many as there are resources.
 fn settled(
@@ -174,8 +184,7 @@ fn check(
     }
     let mut honoured = true;
     for finding in provider.check(neutral) {
-        let field = finding.path.first().map(String::as_str).unwrap_or_default();
-        let span = graph::field_span(resource, field);
+        let span = graph::path_span(resource, &finding.path);
         let diagnostic = match finding.weight {
             Weight::Refuses => {
                 honoured = false;

@@ -110,7 +110,7 @@ const TOP_LEVEL: &[&str] = &[
 const TOP_LEVEL_LATER: &[(&str, &str)] =
     &[("moved", "until then, `dsenv state mv FROM TO` renames a resource")];
 
-/// Reads a blueprint; `None` when the file is not even a mapping with a name.
+/// Reads a blueprint; `None` when the file is not even a mapping.
 pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
     let (node, mut findings) = yaml::parse(source);
     let Some(node) = node else { return (None, findings) };
@@ -121,7 +121,7 @@ pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
         return (None, findings);
     };
     refuse_unknown_blocks(map, &mut findings);
-    let Some(name) = read_name(map, node.span, &mut findings) else { return (None, findings) };
+    let name = read_name(map, node.span, &mut findings);
     let resources = read_resources(map, node.span, &mut findings);
     let mut blueprint = Blueprint {
         name,
@@ -170,13 +170,15 @@ pub(crate) fn listed(names: &[&str]) -> String {
     }
 }
 
-fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Option<Text> {
+/// The name; `unnamed` beside the finding when there is none, so that the rest is read all the same.
+fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Text {
+    let unnamed = |span: Span| Text { text: "unnamed".to_owned(), span };
     let Some(entry) = map.get("blueprint") else {
         let message = "the file does not say which blueprint it is";
         let help = "begin with `blueprint: NAME`";
         let at = Span::at(whole.range().start);
         findings.push(Diagnostic::error(Code::E0206, message).at(at).help(help));
-        return None;
+        return unnamed(at);
     };
     let text = entry.value.as_text();
     let valid = |text: &str| {
@@ -185,14 +187,14 @@ fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Option<Text> {
             && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
     };
     match text {
-        Some(text) if valid(text) => Some(Text { text: text.to_owned(), span: entry.value.span }),
+        Some(text) if valid(text) => Text { text: text.to_owned(), span: entry.value.span },
         _ => {
             let message = "a blueprint's name is a lower-case letter, then letters, digits, `_` \
                            and `-`, 63 at most";
             let help = "for example `blueprint: workbench`";
             let wrong = Diagnostic::error(Code::E0301, message).at(entry.value.span).help(help);
             findings.push(wrong);
-            None
+            unnamed(entry.value.span)
         }
     }
 }
@@ -250,7 +252,13 @@ fn read_kind(name: &Text, body: &Map, findings: &mut Findings) -> Option<&'stati
         );
         return None;
     };
-    let written = entry.value.as_text().unwrap_or_default();
+    let Some(written) = entry.value.as_text() else {
+        let message = format!("`kind` is one word, not {}", entry.value.kind_name());
+        let wrong = Diagnostic::error(Code::E0207, message).at(entry.value.span);
+        let help = format!("the kinds are {}", listed(&kind_names()));
+        findings.push(wrong.address(&name.text).help(help));
+        return None;
+    };
     if let Some(kind) = kinds::kind(written) {
         return Some(kind);
     }

@@ -96,6 +96,8 @@ pub struct Resource {
     pub timeouts_s: [Option<u64>; 3],
     /// The only ways in for people.
     pub access: Vec<Access>,
+    /// Whether nothing was wrong with it, so that others may judge it too.
+    pub sound: bool,
 }
 
 /// The blueprint in one environment.
@@ -187,7 +189,9 @@ fn read_resources(
     for (name, block) in &whole.blueprint.resources {
         for (addr, each) in whole.members[name].addresses(name) {
             let reader = reader(whole, scope, each, Some(&addr));
-            let resource = shared_fields::read(&reader, block, &addr, ephemeral, findings);
+            let errors = findings.error_count();
+            let mut resource = shared_fields::read(&reader, block, &addr, ephemeral, findings);
+            resource.sound = findings.error_count() == errors;
             resources.insert(addr, resource);
         }
     }

@@ -66,6 +66,7 @@ pub(super) fn read(
             parse_duration_s(term.known()?.as_text()?)
         }),
         access: access(shared.get("access")),
+        sound: true,
         fields: fields.into(),
     }
 }

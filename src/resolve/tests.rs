@@ -360,13 +360,22 @@ environments: {{dev: {{provider: local, inputs: {{n: 50}}}}}}
 "
         )
     };
-    check(&yaml("inputs.n: {min: 0, max: 2}"), expect![[r#"
+    check(
+        &yaml("inputs.n: {min: 0, max: 2}"),
+        expect![[r#"
         E0507 5:51 `inputs.n`: 50 is not between 0 and 2
-    "#]]);
-    check(&yaml(""), expect![[r#"
+    "#]],
+    );
+    check(
+        &yaml(""),
+        expect![[r#"
         E0507 5:48 `inputs.n` is not listed under `vary`
-    "#]]);
-    check(&yaml("inputs.n: [2, 50]"), expect![[r#"
+    "#]],
+    );
+    check(
+        &yaml("inputs.n: [2, 50]"),
+        expect![[r#"
         v.input = 50
-    "#]]);
+    "#]],
+    );
 }

@@ -160,3 +160,18 @@ fn a_long_chain_of_arguments_is_planned_and_one_that_doubles_is_refused() {
     let pairs = chain(40, &|it| format!("['${{r{it}.input}}', '${{r{it}.input}}']"));
     assert_eq!(lab.refused(&pairs), [Code::E0402]);
 }
+
+/// What the provider remarks comes with the rest, of every resource that is fine by itself.
+#[test]
+fn all_findings_come_in_one_round() {
+    let text = "blueprint: Bad Name\nenvironments: {prod: {provider: fake}}\nresources:\n  \
+                odd: {kind: bukket}\n  \
+                loop_a: {kind: value, input: '${loop_b.output}'}\n  \
+                loop_b: {kind: value, input: '${loop_a.output}'}\n  \
+                box: {kind: machine, purchase: {on_interruption: hibernate}}\n  \
+                bad: {kind: machine, purchase: {on_interruption: hibernate}, cpus: many}\n";
+    let mut found = Lab::new().refused(text);
+    found.sort();
+    let once = [Code::E0204, Code::E0207, Code::E0301, Code::E0601, Code::E0701];
+    assert_eq!(found, once);
+}
