@@ -6,7 +6,7 @@
 
 use super::{Diagnostic, Findings, Severity, Source, Span};
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 /// How many diagnostics are shown; the rest is counted in a last line. JSON has them all.
 pub const SHOWN_MAX: usize = 50;
@@ -14,8 +14,12 @@ pub const SHOWN_MAX: usize = 50;
 /// Places at most this many lines apart are shown in one piece, with the lines between them.
 const GAP_LINES_MAX: u32 = 6;
 
-/// A line longer than this many bytes is cut around the place, and loses its column in the text.
+/// Pieces longer than this many bytes are cut to what surrounds the place.
 const LINE_BYTES_MAX: usize = 2_000;
+
+/// Of a place longer than this many bytes, the beginning is underlined: what matters is where it
+/// starts, and its message stands behind it.
+const SPAN_BYTES_MAX: usize = 160;
 
 /// How the text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,21 +119,33 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, span: Span, source: &'a Source) -> V
         }
     }
     pieces.sort_by_key(|piece| !piece.iter().any(|mark| mark.line == primary_line));
-    pieces.into_iter().map(|piece| Element::from(snippet(piece, source))).collect()
+    pieces.into_iter().flat_map(|piece| piece_elements(piece, source)).collect()
+}
+
+fn piece_elements<'a>(marks: Vec<Mark<'a>>, source: &'a Source) -> Vec<Element<'a>> {
+    let first = source.line_span(marks[0].line);
+    let last = source.line_span(marks[marks.len() - 1].line);
+    let shown = first.to(last);
+    if shown.len() <= LINE_BYTES_MAX {
+        return vec![Element::from(snippet(marks, shown, source).path(source.name()))];
+    }
+    // Of very long lines, what surrounds the place itself is kept, and marks out of sight are
+    // dropped. The snippet would then count its column from the cut, so the position is said apart.
+    let main = marks.iter().find(|mark| mark.kind == AnnotationKind::Primary).unwrap_or(&marks[0]);
+    let line = source.line_span(main.line);
+    let shown = window(line, main.span, source.text());
+    let position = source.position(main.span.start);
+    let origin = Origin::path(source.name())
+        .line(position.line as usize)
+        .char_column(position.column as usize);
+    vec![Element::from(origin), Element::from(snippet(marks, shown, source))]
 }
 
 fn snippet<'a>(
     marks: Vec<Mark<'a>>,
+    shown: Span,
     source: &'a Source,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let first = source.line_span(marks[0].line);
-    let last = source.line_span(marks[marks.len() - 1].line);
-    let mut shown = first.to(last);
-    if shown.len() > LINE_BYTES_MAX {
-        // Very long lines: keep what surrounds the first mark and drop marks out of sight.
-        shown = window(shown, marks[0].span, source.text());
-    }
-    let line_start = source.line_of(shown.start) as usize;
     let base = shown.start as usize;
     let annotations = marks
         .into_iter()
@@ -140,8 +156,7 @@ fn snippet<'a>(
                 .label(mark.text)
         });
     Snippet::source(source.slice(shown))
-        .line_start(line_start)
-        .path(source.name())
+        .line_start(source.line_of(shown.start) as usize)
         .annotations(annotations)
 }
 
@@ -153,15 +168,15 @@ fn first_line(span: Span, source: &Source) -> Span {
     let start = text.floor_char_boundary(span.start as usize);
     let line = source.line_span(source.line_of(start as u32)).range();
     let start = start.min(line.end);
-    let end = text.ceil_char_boundary((span.end as usize).clamp(start, line.end));
-    Span::new(start, end)
+    let end = (span.end as usize).clamp(start, line.end).min(start + SPAN_BYTES_MAX);
+    Span::new(start, text.ceil_char_boundary(end))
 }
 
-fn window(shown: Span, mark: Span, text: &str) -> Span {
+/// What surrounds a place in its line; the place is short enough to be in it as a whole.
+fn window(line: Span, mark: Span, text: &str) -> Span {
     let half = LINE_BYTES_MAX / 2;
-    let start = (mark.start as usize).saturating_sub(half).max(shown.start as usize);
-    let end = (mark.end as usize).min(mark.start as usize + half) + half;
-    let end = end.min(shown.end as usize);
+    let start = (mark.start as usize).saturating_sub(half).max(line.start as usize);
+    let end = (mark.end as usize + half).min(line.end as usize);
     Span::new(text.ceil_char_boundary(start), text.floor_char_boundary(end))
 }
 
@@ -276,6 +291,20 @@ mod tests {
         let rendered = super::text(&Findings::from(diagnostic), &source, Look::PLAIN);
         assert!(rendered.len() < 1_000, "{rendered}");
         assert!(rendered.contains("^ here"), "{rendered}");
+        assert!(rendered.contains("--> dsenv.yaml:1:500004\n"), "{rendered}");
+    }
+
+    #[test]
+    fn a_place_that_is_very_long_is_underlined_at_its_beginning() {
+        for length in [500, 1_500, 3_000, 100_000] {
+            let text = format!("a: 1\nb: {}\n", "x".repeat(length));
+            let source = Source::new("dsenv.yaml", text.as_str());
+            let diagnostic = Diagnostic::error(Code::E0101, "here").at(Span::new(8, 8 + length));
+            let rendered = super::text(&Findings::from(diagnostic), &source, Look::PLAIN);
+            assert!(rendered.contains("--> dsenv.yaml:2:4\n"), "{rendered}");
+            assert!(rendered.contains("^ here"), "{rendered}");
+            assert!(rendered.len() < 1_000, "{rendered}");
+        }
     }
 
     #[test]

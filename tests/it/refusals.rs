@@ -1,6 +1,6 @@
 //! What is refused, kept or forgotten: data, accounts, addresses, pins.
 
-use crate::lab::{Lab, addr, codes, outcome};
+use crate::lab::{Lab, addr, codes, outcome, words};
 use dsenv::diag::Code;
 use dsenv::diff::{Mode, Wishes};
 use dsenv::drive::Ended;
@@ -174,4 +174,16 @@ fn all_findings_come_in_one_round() {
     found.sort();
     let once = [Code::E0204, Code::E0207, Code::E0301, Code::E0601, Code::E0701];
     assert_eq!(found, once);
+}
+
+#[test]
+fn a_long_cycle_is_told_by_its_ends() {
+    let block =
+        |at: usize| format!("r{at}: {{kind: value, input: '${{r{}.output}}'}}\n", (at + 1) % 500);
+    let lab = Lab::new();
+    lab.write(&(0..500).map(block).collect::<String>());
+    let problem = lab.try_plan().err().expect("a cycle");
+    let text = words(problem);
+    assert!(text.contains("and so on over 494 more"), "{text}");
+    assert!(text.len() < 2_000, "{text}");
 }
