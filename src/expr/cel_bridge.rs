@@ -1,7 +1,7 @@
 //! The door to the CEL crate: values in, values out, errors in our words.
 
 use super::secrecy::Veiled;
-use super::{ExprError, Lookup, Outcome, Path, limits, secrecy};
+use super::{ExprError, Lookup, Outcome, Path, functions, limits, secrecy};
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, ExecutionError};
 use dsenv_sdk::value::{Map, Value};
@@ -37,6 +37,7 @@ pub(super) fn compile(source: &str) -> Result<Program, ExprError> {
             let message = format!("not a CEL expression: {}", tidy_message(&message));
             ExprError { start, end: source.len(), message }
         })?;
+        functions::check(source, &tree)?;
         let paths = needed(&tree);
         limits::meter(&mut tree);
         Ok(Program { tree, source: source.to_owned(), depth, paths })
@@ -70,6 +71,15 @@ fn tidy_message(message: &str) -> String {
 impl Program {
     pub(super) fn paths(&self) -> &[Path] {
         &self.paths
+    }
+
+    pub(super) fn asks_each_of(&self, name: &str) -> bool {
+        let Expr::Comprehension(each) = &self.tree.expr else { return false };
+        let over =
+            matches!(&limits::uncharged(&each.iter_range).expr, Expr::Ident(it) if it == name);
+        let all = matches!(&each.loop_step.expr, Expr::Call(call)
+            if call.func_name == operators::LOGICAL_AND);
+        over && all
     }
 
     /// Computes the value of a field.

@@ -17,6 +17,7 @@
 //! so they are worded anew here, and never with a value.
 
 mod cel_bridge;
+mod functions;
 mod limits;
 mod secrecy;
 mod template;
@@ -119,6 +120,10 @@ pub fn compile(text: &str) -> Result<Option<Compiled>, ExprError> {
 
 /// Compiles a bare CEL expression, without `${ }`: the rules of policies are written so.
 pub fn compile_rule(source: &str) -> Result<Compiled, ExprError> {
+    if source.trim_start().starts_with("${") {
+        let message = "a rule is an expression as a whole, and is written without `${` and `}`";
+        return Err(ExprError { start: 0, end: source.len(), message: message.to_owned() });
+    }
     let code = Code::Program(Box::new(cel_bridge::compile(source)?));
     let Code::Program(program) = &code else { unreachable!("it was just made") };
     let paths = program.paths().to_vec();
@@ -199,6 +204,15 @@ impl Compiled {
             }
             Segment::Code(Code::Path(_)) | Segment::Literal(_) => false,
         })
+    }
+
+    /// Says whether it is `NAME.all(x, ...)` as a whole: then it holds of a list when it holds of each
+    /// item by itself.
+    pub fn asks_each_of(&self, name: &str) -> bool {
+        match self.segments.as_slice() {
+            [Segment::Code(Code::Program(program))] => program.asks_each_of(name),
+            _ => false,
+        }
     }
 
     /// Judges a rule of [`compile_rule`]. Whether it holds is told also when it is about a secret:
