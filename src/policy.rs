@@ -203,9 +203,12 @@ policies:
 
     #[test]
     fn a_rule_may_ask_about_a_secret_and_shows_nothing_of_it() {
-        check(&["size(inputs.key) >= 12", "inputs.key"], expect![[r#"
+        check(
+            &["size(inputs.key) >= 12", "inputs.key"],
+            expect![[r#"
             E0603 policy `p0`: the rule does not hold
             E0603 policy `p1`: the rule gives a secret, not `true` or `false`
-        "#]]);
+        "#]],
+        );
     }
 }

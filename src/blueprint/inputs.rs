@@ -158,7 +158,8 @@ fn expected(ty: InputType) -> String {
     .to_owned()
 }
 
-/// Reads what was typed after `--input NAME=`: text as it is, lists split at commas.
+/// Reads what was typed after `--input NAME=`: text as it is, lists as JSON when they begin with `[`,
+/// else split at commas.
 pub fn read_typed(input: &Input, typed: &str) -> Result<Value, String> {
     let value = match input.ty {
         InputType::String => Some(Value::text(typed)),
@@ -166,6 +167,10 @@ pub fn read_typed(input: &Input, typed: &str) -> Result<Value, String> {
         InputType::Integer => typed.parse().ok().map(Value::Int),
         InputType::Number => typed.parse().ok().filter(|n: &f64| n.is_finite()).map(Value::Float),
         InputType::Boolean => typed.parse().ok().map(Value::Bool),
+        InputType::List if typed.trim_start().starts_with('[') => {
+            let items: Option<Vec<String>> = serde_json::from_str(typed).ok();
+            items.map(|items| Value::List(items.into_iter().map(Value::Text).collect()))
+        }
         InputType::List if typed.is_empty() => Some(Value::List(Vec::new())),
         InputType::List => Some(Value::List(typed.split(',').map(Value::text).collect())),
     };
@@ -199,5 +204,35 @@ impl Input {
             }
             _ => Ok(value),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Span;
+
+    #[test]
+    fn a_list_is_typed_with_commas_or_as_json() {
+        let name = Text { text: "l".to_owned(), span: Span::at(0) };
+        let list = Input {
+            name,
+            ty: InputType::List,
+            default: None,
+            default_refused: false,
+            min: None,
+            max: None,
+            choices: None,
+            description: None,
+        };
+        let read = |typed: &str| match read_typed(&list, typed) {
+            Ok(value) => value.to_string(),
+            Err(message) => message,
+        };
+        assert_eq!(read("b,c"), r#"["b", "c"]"#);
+        assert_eq!(read(r#"["b","c, d"]"#), r#"["b", "c, d"]"#);
+        assert_eq!(read(""), "[]");
+        assert_eq!(read("[]"), "[]");
+        assert_eq!(read("[b"), "expected a list of texts, found `[b`");
     }
 }

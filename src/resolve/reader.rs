@@ -306,7 +306,10 @@ impl Reader<'_> {
                     let known: Vec<_> =
                         keys.keys().take(5).map(|key| format!("`{name}[\"{key}\"]`")).collect();
                     let message = format!("`{name}` has no member `{key}`");
-                    let help = format!("there is {}", known.join(", "));
+                    let help = match known.as_slice() {
+                        [] => "its `for_each` is empty here, so it has no members".to_owned(),
+                        known => format!("there is {}", known.join(", ")),
+                    };
                     return Err(Mistake { code: Code::E0306, message, help: Some(help) });
                 }
                 check_attribute(name, kind, rest)?;

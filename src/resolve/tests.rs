@@ -379,3 +379,28 @@ environments: {{dev: {{provider: local, inputs: {{n: 50}}}}}}
     "#]],
     );
 }
+
+#[test]
+fn what_is_empty_is_said_to_be_empty() {
+    let yaml = "blueprint: t
+inputs: {l: {type: list, default: []}}
+resources:
+  a: {kind: value, for_each: '${inputs.l}'}
+  b: {kind: value, input: '${a.x.output}'}
+  c: {kind: machine, services: {s: {run: ''}}}
+  d: {kind: [value]}
+";
+    check(
+        yaml,
+        expect![[r#"
+        E0306 5:30 `a` has no member `x`
+        E0207 6:42 `services.s.run`: expected a text, found an empty text
+        E0207 7:13 `kind` is one word, not a list
+    "#]],
+    );
+    let source = Source::new("dsenv.yaml", yaml);
+    let (blueprint, _) = blueprint::parse(&source);
+    let (_, findings) = resolve(&source, &blueprint.expect("it is read"), None, &[]);
+    let help = findings.iter().flat_map(|found| found.help.clone()).collect::<Vec<_>>();
+    assert_eq!(help, ["its `for_each` is empty here, so it has no members"]);
+}
