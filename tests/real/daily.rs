@@ -133,6 +133,8 @@ fn reach(place: &Place) {
     assert_eq!(token.trim().len(), 32);
     let graph = place.ok(&["graph"]).out;
     assert!(graph.contains("web") && graph.contains("lake"), "{graph}");
+    let picture = place.ok(&["graph", "--format", "svg"]).out;
+    assert!(picture.starts_with("<svg ") && picture.contains(">lake</text>"), "{picture}");
 }
 
 fn wrong_names_are_refused(place: &Place) {
