@@ -268,7 +268,8 @@ mod tests {
               n0 --> n1
               n0 --> n2
               n1 --> n3
-        "#]].assert_eq(&(dot(&drawing()) + &mermaid(&drawing())));
+        "#]]
+        .assert_eq(&(dot(&drawing()) + &mermaid(&drawing())));
     }
 
     #[test]
