@@ -113,7 +113,17 @@ fn read_one(name: Text, body: &Map, findings: &mut Findings) -> Option<Input> {
         let items = node.as_list().unwrap_or_default();
         input.choices = Some(items.iter().filter_map(|item| plain_value(item, *ty)).collect());
     }
-    if let Some(node) = body.value("default") {
+    if let Some(entry) = body.get("default") {
+        let node = &entry.value;
+        if *ty == InputType::Secret && node.as_text().is_some() {
+            let message = format!(
+                "the default of `{}` stands in the file in clear, for everybody who reads it",
+                input.name.text
+            );
+            let clear = Diagnostic::warning(Code::E0210, message).at(entry.key_span);
+            let help = "leave the default out, so that it must be given";
+            findings.push(clear.conceal(node.span).help(help));
+        }
         let value = plain_value(node, *ty).ok_or_else(|| expected(*ty));
         match value.and_then(|value| input.accept(value)) {
             Ok(value) => input.default = Some(value),

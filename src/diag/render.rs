@@ -54,6 +54,8 @@ pub fn text(findings: &Findings, source: &Source, look: Look) -> String {
     };
     let renderer = renderer.term_width(look.width).decor_style(DecorStyle::Ascii);
     let sorted = findings.sorted();
+    let covered = cover(&sorted, source);
+    let source = covered.as_ref().unwrap_or(source);
     let mut out = String::new();
     for diagnostic in sorted.iter().take(SHOWN_MAX) {
         out.push_str(&renderer.render(&[group(diagnostic, source)]));
@@ -64,6 +66,24 @@ pub fn text(findings: &Findings, source: &Source, look: Look) -> String {
         out.push_str(&format!("... and {hidden} more like these\n\n"));
     }
     out
+}
+
+/// The source with every secret that a finding knows of covered by stars, byte by byte, so that all
+/// other places stay where they are; `None` when there is no secret. Other findings on its line
+/// would show it as well, so it is covered for all.
+fn cover(findings: &[&Diagnostic], source: &Source) -> Option<Source> {
+    let mut bytes = source.text().as_bytes().to_vec();
+    let mut any = false;
+    for span in findings.iter().filter_map(|finding| finding.conceals) {
+        for byte in bytes.get_mut(span.range()).into_iter().flatten() {
+            if !byte.is_ascii_whitespace() {
+                *byte = b'*';
+            }
+            any = true;
+        }
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    any.then(|| Source::new(source.name(), text))
 }
 
 fn group<'a>(diagnostic: &'a Diagnostic, source: &'a Source) -> Group<'a> {
@@ -318,6 +338,18 @@ mod tests {
         for message in ["^ inside", "^ behind", "^ on the line break"] {
             assert!(rendered.contains(message), "{rendered}");
         }
+    }
+
+    #[test]
+    fn a_secret_in_the_text_is_covered_in_every_finding() {
+        let text = "a: {from: häm}\n";
+        let findings = Findings::from_iter([
+            Diagnostic::warning(Code::E0210, "here").at(Span::new(4, 8)).conceal(Span::new(10, 14)),
+            Diagnostic::error(Code::E0101, "beside").at(Span::new(0, 1)),
+        ]);
+        let rendered = super::text(&findings, &Source::new("x", text), Look::PLAIN);
+        assert_eq!(rendered.matches("a: {from: ****}").count(), 2, "{rendered}");
+        assert!(!rendered.contains("häm"), "{rendered}");
     }
 
     #[test]

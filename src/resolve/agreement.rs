@@ -100,11 +100,13 @@ impl Judged<'_> {
             Value::Text(text) => {
                 *from = Value::Secret(Secret::new(std::mem::take(text)));
                 let node = body.and_then(|body| body.value("from"));
-                let literal = node.and_then(Node::as_text).is_some_and(|text| !text.contains("${"));
-                if literal {
+                let literal =
+                    node.filter(|node| node.as_text().is_some_and(|text| !text.contains("${")));
+                if let Some(literal) = literal {
                     let message =
                         "the secret stands in the file in clear, for everybody who reads it";
                     let clear = Diagnostic::warning(Code::E0210, message).at(self.at(&["from"]));
+                    let clear = clear.conceal(literal.span);
                     let help = "give it as an input: `inputs: {NAME: {type: secret}}` and \
                                 `from: ${inputs.NAME}`";
                     self.push(clear.help(help), findings);
