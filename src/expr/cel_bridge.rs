@@ -73,6 +73,10 @@ impl Program {
         &self.paths
     }
 
+    pub(super) fn foresee(&self, is_secret: &dyn Fn(&[String]) -> bool) -> Option<String> {
+        secrecy::foresee(&self.tree, is_secret)
+    }
+
     pub(super) fn asks_each_of(&self, name: &str) -> bool {
         let Expr::Comprehension(each) = &self.tree.expr else { return false };
         let over =

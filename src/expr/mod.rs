@@ -206,6 +206,15 @@ impl Compiled {
         })
     }
 
+    /// Says why it cannot be computed whatever its paths come to, when some of them are known to be
+    /// secrets; `None` when that is not certain. See [`secrecy::foresee`].
+    pub fn foresee(&self, is_secret: &dyn Fn(&[String]) -> bool) -> Option<String> {
+        match self.segments.as_slice() {
+            [Segment::Code(Code::Program(program))] => program.foresee(is_secret),
+            _ => None,
+        }
+    }
+
     /// Says whether it is `NAME.all(x, ...)` as a whole: then it holds of a list when it holds of each
     /// item by itself.
     pub fn asks_each_of(&self, name: &str) -> bool {

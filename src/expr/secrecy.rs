@@ -187,3 +187,55 @@ pub(super) fn hide_all_but_truth(value: Value) -> Value {
         other => other,
     }
 }
+
+/// Says what is wrong with an expression whatever its paths will come to: that it makes of a secret
+/// what cannot be hidden. `None` when that is not certain. So `size(token.value)` is refused by
+/// check, and not by an apply that has made half of everything.
+pub(super) fn foresee(node: &IdedExpr, is_secret: &dyn Fn(&[String]) -> bool) -> Option<String> {
+    let mentions = |node: &IdedExpr| used(node).iter().any(|path| is_secret(path));
+    if !mentions(node) || chain(node).is_some() {
+        return None;
+    }
+    match &node.expr {
+        Expr::List(list) => list.elements.iter().find_map(|item| foresee(item, is_secret)),
+        Expr::Map(map) => map.entries.iter().find_map(|entry| match &entry.expr {
+            EntryExpr::MapEntry(entry) if mentions(&entry.key) => {
+                Some(format!("the name of a key cannot come from a secret: {WHY}"))
+            }
+            EntryExpr::MapEntry(entry) => foresee(&entry.value, is_secret),
+            EntryExpr::StructField(_) => None,
+        }),
+        Expr::Call(call) if call.func_name == operators::CONDITIONAL => None,
+        _ if is_never_text(node) => Some(format!("this cannot come from a secret: {WHY}")),
+        _ => None,
+    }
+}
+
+/// Says whether it gives a number or a truth, whatever it is computed from.
+fn is_never_text(node: &IdedExpr) -> bool {
+    const NAMED: &[&str] =
+        &["bool", "contains", "double", "endsWith", "int", "matches", "size", "startsWith", "uint"];
+    const SIGNS: &[&str] = &[
+        operators::EQUALS,
+        operators::NOT_EQUALS,
+        operators::LESS,
+        operators::LESS_EQUALS,
+        operators::GREATER,
+        operators::GREATER_EQUALS,
+        operators::LOGICAL_AND,
+        operators::LOGICAL_OR,
+        operators::LOGICAL_NOT,
+        operators::IN,
+        operators::SUBSTRACT,
+        operators::MULTIPLY,
+        operators::DIVIDE,
+        operators::MODULO,
+        operators::NEGATE,
+    ];
+    match &node.expr {
+        Expr::Call(call) => [NAMED, SIGNS].concat().contains(&call.func_name.as_str()),
+        // `all` and `exists`.
+        Expr::Comprehension(each) => is_never_text(&each.loop_step),
+        _ => false,
+    }
+}

@@ -194,6 +194,10 @@ impl Reader<'_> {
                 }
             };
         }
+        if let (Form::Plain, Some(message)) = (form, compiled.foresee(&|path| self.is_secret(path)))
+        {
+            return Err(vec![(None, Mistake { code: Code::E0402, message, help: None })]);
+        }
         if let (Some(_), Form::Plain, 1) = (compiled.sole_path(), form, refs.len()) {
             let only = refs.into_iter().next().expect("there is one");
             return Ok(Term::Ref(only));
@@ -215,6 +219,21 @@ impl Reader<'_> {
     fn now(&self, path: &[String]) -> Lookup {
         lookup_now(self.scope, self.each.as_deref(), path)
             .unwrap_or_else(|| unreachable!("every other root is a resource"))
+    }
+
+    /// Says whether a path is known to lead to a secret, before there is any value.
+    fn is_secret(&self, path: &[String]) -> bool {
+        if let Some(Lookup::Known(value)) = lookup_now(self.scope, self.each.as_deref(), path) {
+            return value.holds_secret();
+        }
+        let (Some(block), Some(members)) =
+            (self.blueprint.resources.get(&path[0]), self.members.get(&path[0]))
+        else {
+            return false;
+        };
+        let at = if matches!(members, Members::Keyed(_)) { 2 } else { 1 };
+        let attribute = path.get(at).and_then(|name| block.kind.attribute(name));
+        attribute.is_some_and(|attribute| attribute.secret)
     }
 
     /// Checks a path; returns the resources' attributes that it refers to, if any.

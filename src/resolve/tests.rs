@@ -404,3 +404,27 @@ resources:
     let help = findings.iter().flat_map(|found| found.help.clone()).collect::<Vec<_>>();
     assert_eq!(help, ["its `for_each` is empty here, so it has no members"]);
 }
+
+#[test]
+fn what_will_come_from_a_secret_and_cannot_be_hidden_is_refused_before_it_is_there() {
+    check(
+        "blueprint: t
+resources:
+  s: {kind: secret, generate: {}}
+  m: {kind: secret, for_each: [x], generate: {}}
+  a: {kind: value, input: '${size(s.value)}'}
+  b: {kind: value, input: '${{\"n\": 1, \"eq\": s.value == m.x.value}}'}
+  c: {kind: value, input: '${{s.value: 1}}'}
+  d: {kind: value, input: 'n-${size(s.value)} ${s.value + \"x\"}'}
+  e: {kind: value, input: '${s.value == \"x\" ? \"a\" : \"b\"}'}
+  f: {kind: value, input: '${[\"a\"].exists(x, x == s.value)}'}
+  g: {kind: value, input: '${has(s.value)}'}
+",
+        expect![[r#"
+            E0402 5:27 this cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+            E0402 6:27 this cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+            E0402 7:27 the name of a key cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+            E0402 10:27 this cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+        "#]],
+    );
+}
