@@ -13,23 +13,25 @@ use std::sync::{Arc, LazyLock};
 pub(super) struct Program {
     tree: IdedExpr,
     source: String,
-    depth: usize,
+    depth: limits::Depth,
     paths: Vec<Path>,
 }
 
 pub(super) fn compile(source: &str) -> Result<Program, ExprError> {
-    let depth = limits::depth(source);
-    if depth > limits::EXPRESSION_DEPTH_MAX {
+    let depth = limits::depth(source)?;
+    if depth.levels > limits::EXPRESSION_DEPTH_MAX {
         let message = format!(
-            "the expression goes {depth} levels deep, and {} is the most: each bracket and each \
+            "the expression goes {} levels deep, and {} is the most: each bracket and each \
              operator inside another is one",
+            depth.levels,
             limits::EXPRESSION_DEPTH_MAX
         );
         return Err(ExprError { start: 0, end: source.len(), message });
     }
     limits::with_room(depth, || {
-        // Its own limit counts otherwise, and less: the depth was just seen to be fine.
-        let parser = cel::parser::Parser::default().max_recursion_depth(u16::MAX);
+        // Its own limit counts less; it is there for what the count over the text might miss.
+        let most = u16::try_from(limits::EXPRESSION_DEPTH_MAX).unwrap_or(u16::MAX);
+        let parser = cel::parser::Parser::default().max_recursion_depth(most);
         let mut tree = parser.parse(source).map_err(|errors| {
             let first = errors.errors.first();
             let message = first.map_or_else(|| errors.to_string(), |error| error.msg.clone());

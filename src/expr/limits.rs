@@ -8,6 +8,7 @@
 //! thread of 2 MiB, and a program that ends so shows no message. Expressions that go deep are rare;
 //! they run on a thread with room for the deepest that is allowed, all others where they are.
 
+use super::ExprError;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
 use cel::common::value::CowVal;
 use cel::context::Context;
@@ -29,8 +30,9 @@ pub const VALUE_DEPTH_MAX: usize = 64;
 /// How large a value may be: each item and entry is one, and so are 64 bytes of a text.
 pub const VALUE_PARTS_MAX: usize = 100_000;
 
-/// The depth up to which an expression runs where it is: 1.2 MiB in a debug build.
-const SHALLOW_DEPTH_MAX: usize = 8;
+/// What an expression that runs where it is may have at most: 800 KiB in a debug build, which a
+/// thread of 2 MiB has left below everything else.
+const SHALLOW: Depth = Depth { levels: 12, brackets: 3 };
 
 /// Room for the deepest expression: 200 times 150 KiB, twice.
 const DEEP_STACK_BYTES: usize = 64 * 1024 * 1024;
@@ -40,18 +42,32 @@ const BYTES_A_STEP: usize = 64;
 /// The function that [`meter`] puts in: not a name that can be typed.
 const CHARGE: &str = "@charge";
 
-/// How deep an expression goes: brackets and operators that stand inside each other, counted from
-/// the text. Never less than what the parser recurses.
-pub(super) fn depth(source: &str) -> usize {
+/// How deep an expression goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Depth {
+    /// Brackets and operators that stand inside each other.
+    pub(super) levels: usize,
+    /// Brackets alone, which take four times the stack of an operator.
+    brackets: usize,
+}
+
+/// Counts from the text how deep an expression goes. Never less than what the parser recurses: where
+/// the parser would read the quotes otherwise than it is done here, the expression is refused.
+pub(super) fn depth(source: &str) -> Result<Depth, ExprError> {
     let bytes = source.as_bytes();
     // What the brackets around this place add, and what the part since the last comma adds.
     let mut around: Vec<usize> = Vec::new();
-    let (mut here, mut deepest, mut at) = (0_usize, 0_usize, 0_usize);
+    let mut deepest = Depth { levels: 0, brackets: 0 };
+    let (mut here, mut at) = (0_usize, 0_usize);
     let mut was_name = false;
     while let Some(byte) = bytes.get(at) {
         let is_name = byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
         match byte {
-            b'"' | b'\'' => at += quoted(&bytes[at..]),
+            b'"' | b'\'' => at = end_of_text(source, at)? - 1,
+            b'/' if bytes.get(at + 1) == Some(&b'/') => {
+                at += bytes[at..].iter().take_while(|byte| **byte != b'\n').count();
+                continue;
+            }
             b'(' | b'[' | b'{' => {
                 around.push(here);
                 here += 1;
@@ -65,25 +81,68 @@ pub(super) fn depth(source: &str) -> usize {
             _ => here += 1,
         }
         was_name = is_name;
-        deepest = deepest.max(here);
+        deepest.levels = deepest.levels.max(here);
+        deepest.brackets = deepest.brackets.max(around.len());
         at += 1;
     }
-    deepest
+    Ok(deepest)
 }
 
-/// The bytes of a quoted text but one; a quote that is not closed takes one byte.
-fn quoted(bytes: &[u8]) -> usize {
-    let quote = bytes[0];
-    let mut at = 1;
+/// Returns the place behind the text in quotes that begins at `open`.
+fn end_of_text(source: &str, open: usize) -> Result<usize, ExprError> {
+    let bytes = source.as_bytes();
+    let refuse = |start: usize, message: &str| {
+        let message = format!("not a CEL expression: {message}");
+        Err(ExprError { start, end: source.len(), message })
+    };
+    let quote = bytes[open];
+    let tripled = bytes[open..].starts_with(&[quote; 3]);
+    let width = if tripled { 3 } else { 1 };
+    let raw = is_raw(&bytes[..open]);
+    let mut at = open + width;
     while let Some(byte) = bytes.get(at) {
         match byte {
-            b'\\' => at += 1,
-            byte if *byte == quote => return at,
-            _ => {}
+            byte if *byte == quote && (!tripled || bytes[at..].starts_with(&[quote; 3])) => {
+                return Ok(at + width);
+            }
+            b'\n' | b'\r' if !tripled => break,
+            b'\\' if !raw => match escape_length(&bytes[at + 1..]) {
+                Some(length) => at += 1 + length,
+                None => return refuse(at, "there is no such escape; a backslash is `\\\\`"),
+            },
+            _ => at += 1,
         }
-        at += 1;
     }
-    0
+    refuse(open, "a text in quotes is not closed")
+}
+
+/// Says whether `r` stands before the quote, alone or as `br`: then a backslash is one.
+fn is_raw(before: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let Some((b'r' | b'R', rest)) = before.split_last() else { return false };
+    match rest.split_last() {
+        Some((b'b' | b'B', rest)) => !rest.last().is_some_and(is_name),
+        Some((byte, _)) => !is_name(byte),
+        None => true,
+    }
+}
+
+/// How long what stands behind a backslash is, by CEL's grammar.
+fn escape_length(bytes: &[u8]) -> Option<usize> {
+    let digits = |count: usize, is_digit: fn(&u8) -> bool| {
+        let all = bytes.get(1..=count)?.iter().all(is_digit);
+        all.then_some(count + 1)
+    };
+    match bytes.first()? {
+        b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'"' | b'\'' | b'\\' | b'?' | b'`' => {
+            Some(1)
+        }
+        b'x' | b'X' => digits(2, u8::is_ascii_hexdigit),
+        b'u' => digits(4, u8::is_ascii_hexdigit),
+        b'U' => digits(8, u8::is_ascii_hexdigit),
+        b'0'..=b'3' => digits(2, |byte| matches!(byte, b'0'..=b'7')),
+        _ => None,
+    }
 }
 
 fn is_word_in(bytes: &[u8]) -> bool {
@@ -92,8 +151,8 @@ fn is_word_in(bytes: &[u8]) -> bool {
 }
 
 /// Runs what recurses `depth` deep where there is room for it.
-pub(super) fn with_room<T: Send>(depth: usize, run: impl FnOnce() -> T + Send) -> T {
-    if depth <= SHALLOW_DEPTH_MAX {
+pub(super) fn with_room<T: Send>(depth: Depth, run: impl FnOnce() -> T + Send) -> T {
+    if depth.levels <= SHALLOW.levels && depth.brackets <= SHALLOW.brackets {
         return run();
     }
     std::thread::scope(|scope| {

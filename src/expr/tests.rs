@@ -222,8 +222,21 @@ fn how_deep_an_expression_goes_is_bounded_before_it_is_read() {
         let message = run(&text);
         assert!(message.contains("levels deep, and 200 is the most"), "{message}");
     }
+    // Quotes hide nothing that the parser sees.
+    let many = "(".repeat(5_000);
+    for text in [
+        format!(r"r'\' + {many}1 + r'\'"),
+        format!("'''x'y'''{many} + ''"),
+        format!("1 // it's\n+ {many}1 // it's"),
+        format!("'\n' + {many}1"),
+        format!(r"'\q' + {many}1 + '\q'"),
+    ] {
+        let refused = compile_rule(&text).expect_err("deep or badly quoted").message;
+        let right = ["levels deep", "not closed", "no such escape"];
+        assert!(right.iter().any(|it| refused.contains(it)), "{refused}");
+    }
     // What is just not deep enough for a thread of its own fits into the 2 MiB of a test's.
-    assert_eq!(run(&deep("(", "1", ")", 7)), "1");
+    assert_eq!(run(&deep("(", "1+1+1+1+1+1+1+1+1+1", ")", 3)), "10");
     assert_eq!(run(&deep("[1].map(a,", "a", ")", 3)), "[[[1]]]");
     assert!(run(&deep("[1].map(a,", "a", ")", 60)).starts_with("[[[["));
     assert!(run(&deep("[1].map(a,", "a", ")", 64)).contains("more than 64 levels"));
@@ -244,4 +257,25 @@ fn how_much_an_expression_computes_is_bounded() {
     let long = "x".repeat(60_000);
     let texts = format!("${{{ten}.map(a, {ten}.map(b, {ten}.map(c, '{long}')))}}");
     assert!(run(&texts).contains("it goes over more than 500000 items"));
+}
+
+#[test]
+fn texts_in_quotes_are_read_as_cel_reads_them() {
+    check(
+        &[
+            r"${r'a\q' + ''}",
+            "${'''it's''' + ''}",
+            r"${'\u00e9\x41\101\n' + '(((' }",
+            r"${'\q' + ''}",
+            "${1 // one\n + 1}",
+        ],
+        expect![[r#"
+            ${r'a\q' + ''} -> "a\\q"
+            ${'''it's''' + ''} -> 0..18: `${` is not closed by `}`
+            ${'\u00e9\x41\101\n' + '(((' } -> "éAA\n((("
+            ${'\q' + ''} -> 3..11: not a CEL expression: there is no such escape; a backslash is `\\`
+            ${1 // one
+             + 1} -> 2
+        "#]],
+    );
 }
