@@ -263,10 +263,12 @@ resources:
 #[test]
 fn a_literal_secret_is_hidden_and_warned_of() {
     let yaml = "blueprint: t
-inputs: {plain: {type: string, default: seen}}
+inputs: {plain: {type: string, default: seen}, key: {type: secret, default: LiteralSentinel}}
 resources:
   a: {kind: secret, from: LiteralSentinel}
   b: {kind: secret, from: '${inputs.plain}'}
+vary: {inputs.key: [LiteralSentinel]}
+environments: {dev: {provider: local, inputs: {key: LiteralSentinel}}}
 ";
     check(
         yaml,
@@ -276,10 +278,13 @@ resources:
     "#]],
     );
     let source = Source::new("dsenv.yaml", yaml);
-    let (blueprint, _) = blueprint::parse(&source);
-    let (_, findings) = resolve(&source, &blueprint.expect("it is valid"), None, &[]);
+    let (blueprint, mut findings) = blueprint::parse(&source);
+    let (_, found) = resolve(&source, &blueprint.expect("it is valid"), None, &[]);
+    findings.append(found);
     expect![[r#"
+        E0210 2:68 the default of `key` stands in the file in clear, for everybody who reads it
         E0210 4:21 the secret stands in the file in clear, for everybody who reads it
+        E0210 7:48 secret input `key` stands in the file in clear, for everybody who reads it
     "#]]
     .assert_eq(&listed(&findings, &source));
 }
