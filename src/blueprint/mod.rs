@@ -68,8 +68,10 @@ pub struct Removed {
 /// What one file says.
 #[derive(Clone, Debug)]
 pub struct Blueprint {
-    /// Its name.
+    /// Its name; a stand-in when it has none that would do.
     pub name: Text,
+    /// Whether the name is its own.
+    pub is_named: bool,
     /// What it is for.
     pub description: Option<String>,
     /// Who answers for it.
@@ -110,8 +112,15 @@ const TOP_LEVEL: &[&str] = &[
 const TOP_LEVEL_LATER: &[(&str, &str)] =
     &[("moved", "until then, `dsenv state mv FROM TO` renames a resource")];
 
-/// Reads a blueprint; `None` when the file is not even a mapping.
+/// Reads a blueprint; `None` when the file is not even a mapping with a name.
 pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
+    let (blueprint, findings) = parse_unnamed(source);
+    (blueprint.filter(|blueprint| blueprint.is_named), findings)
+}
+
+/// Reads a blueprint also when it has no name that would do: to find what else is wrong with it, and
+/// never to look for its state, which has the name in its path.
+pub fn parse_unnamed(source: &Source) -> (Option<Blueprint>, Findings) {
     let (node, mut findings) = yaml::parse(source);
     let Some(node) = node else { return (None, findings) };
     let Some(map) = node.as_map() else {
@@ -122,9 +131,11 @@ pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
     };
     refuse_unknown_blocks(map, &mut findings);
     let name = read_name(map, node.span, &mut findings);
+    let is_named = name.is_ok();
     let resources = read_resources(map, node.span, &mut findings);
     let mut blueprint = Blueprint {
-        name,
+        name: name.unwrap_or_else(|span| Text { text: "unnamed".to_owned(), span }),
+        is_named,
         unread: unread(map, &resources),
         description: text_of(map, "description", &mut findings),
         owner: text_of(map, "owner", &mut findings),
@@ -170,15 +181,14 @@ pub(crate) fn listed(names: &[&str]) -> String {
     }
 }
 
-/// The name; `unnamed` beside the finding when there is none, so that the rest is read all the same.
-fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Text {
-    let unnamed = |span: Span| Text { text: "unnamed".to_owned(), span };
+/// The name; the error is where one should stand.
+fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Result<Text, Span> {
     let Some(entry) = map.get("blueprint") else {
         let message = "the file does not say which blueprint it is";
         let help = "begin with `blueprint: NAME`";
         let at = Span::at(whole.range().start);
         findings.push(Diagnostic::error(Code::E0206, message).at(at).help(help));
-        return unnamed(at);
+        return Err(at);
     };
     let text = entry.value.as_text();
     let valid = |text: &str| {
@@ -187,14 +197,14 @@ fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Text {
             && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
     };
     match text {
-        Some(text) if valid(text) => Text { text: text.to_owned(), span: entry.value.span },
+        Some(text) if valid(text) => Ok(Text { text: text.to_owned(), span: entry.value.span }),
         _ => {
             let message = "a blueprint's name is a lower-case letter, then letters, digits, `_` \
                            and `-`, 63 at most";
             let help = "for example `blueprint: workbench`";
             let wrong = Diagnostic::error(Code::E0301, message).at(entry.value.span).help(help);
             findings.push(wrong);
-            unnamed(entry.value.span)
+            Err(entry.value.span)
         }
     }
 }

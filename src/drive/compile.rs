@@ -44,7 +44,7 @@ pub struct Compiled {
 
 /// Reads and resolves; `None` with errors among the findings, and never without.
 pub fn front(source: &Source, request: &Request, registry: &Registry) -> (Option<Front>, Findings) {
-    let (blueprint, mut findings) = blueprint::parse(source);
+    let (blueprint, mut findings) = blueprint::parse_unnamed(source);
     let Some(blueprint) = blueprint else { return (None, findings) };
     let environment = request.environment.as_deref();
     let (resolved, found) = resolve::resolve(source, &blueprint, environment, &request.inputs);
