@@ -41,7 +41,7 @@ pub fn schema() -> Json {
                 "additionalProperties": {
                     "anyOf": [
                         {"type": "array"},
-                        {"type": "object", "properties": {"min": {"type": "integer"}, "max": {"type": "integer"}}, "additionalProperties": false},
+                        {"type": "object", "properties": {"min": {"type": "integer", "description": "The least."}, "max": {"type": "integer", "description": "The most."}}, "additionalProperties": false},
                     ],
                 },
             },
@@ -64,12 +64,12 @@ fn input() -> Json {
         "required": ["type"],
         "additionalProperties": false,
         "properties": {
-            "type": {"enum": ["boolean", "integer", "list", "number", "secret", "string"]},
+            "type": {"enum": ["boolean", "integer", "list", "number", "secret", "string"], "description": "What it may hold; a `secret` is a text that nobody sees."},
             "default": {"description": "What it is when nobody says; without it, it must be given."},
-            "min": {"type": "integer"},
-            "max": {"type": "integer"},
-            "choices": {"type": "array"},
-            "description": {"type": "string"},
+            "min": {"type": "integer", "description": "The least that is accepted, of a whole number."},
+            "max": {"type": "integer", "description": "The most that is accepted, of a whole number."},
+            "choices": {"type": "array", "description": "The only values that are accepted."},
+            "description": {"type": "string", "description": "What it is for."},
         },
     })
 }
@@ -95,8 +95,8 @@ fn policy() -> Json {
         "required": ["name", "rule"],
         "additionalProperties": false,
         "properties": {
-            "name": {"type": "string"},
-            "rule": {"type": "string", "description": "CEL over `resources` and `env`."},
+            "name": {"type": "string", "description": "Its name, which its findings begin with."},
+            "rule": {"type": "string", "description": "CEL over `resources`, `inputs` and `env`, without `${ }`."},
             "message": {"type": "string", "description": "What is said when it does not hold."},
         },
     })
@@ -108,7 +108,7 @@ fn removed() -> Json {
         "required": ["address"],
         "additionalProperties": false,
         "properties": {
-            "address": {"type": "string"},
+            "address": {"type": "string", "description": "The resource, as `dsenv state list` names it."},
             "destroy": {"type": "boolean", "description": "`false` forgets it and leaves it alone."},
         },
     })
@@ -119,7 +119,7 @@ fn resource(kind: &Kind) -> Json {
     for field in COMMON.iter().chain(kind.fields) {
         properties.insert(field.name.to_owned(), described(field));
     }
-    properties.insert("kind".to_owned(), json!({"const": kind.name}));
+    properties.insert("kind".to_owned(), json!({"const": kind.name, "description": "What it is."}));
     let required: Vec<&str> = std::iter::once("kind")
         .chain(kind.fields.iter().filter(|f| f.presence == Presence::Required).map(|f| f.name))
         .collect();
@@ -208,5 +208,36 @@ fn pattern(format: Format) -> &'static str {
         Format::Percent => r"^\d+%$",
         Format::Version => r"^\d+(\.\d+)*\+?$",
         Format::Date => r"^\d{4}-\d{2}-\d{2}$",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lists the properties, anywhere in a schema, that say nothing about themselves.
+    fn undescribed(schema: &Json, path: &str, found: &mut Vec<String>) {
+        if let Some(properties) = schema.get("properties").and_then(Json::as_object) {
+            for (name, property) in properties {
+                if property.get("description").and_then(Json::as_str).is_none() {
+                    found.push(format!("{path}.{name}"));
+                }
+            }
+        }
+        let below: Vec<(String, &Json)> = match schema {
+            Json::Object(map) => map.iter().map(|(key, value)| (key.clone(), value)).collect(),
+            Json::Array(items) => items.iter().map(|item| (String::new(), item)).collect(),
+            _ => Vec::new(),
+        };
+        for (key, value) in below {
+            undescribed(value, &format!("{path}/{key}"), found);
+        }
+    }
+
+    #[test]
+    fn every_property_has_a_description() {
+        let mut found = Vec::new();
+        undescribed(&schema(), "", &mut found);
+        assert!(found.is_empty(), "{found:#?}");
     }
 }

@@ -117,21 +117,30 @@ enum Mark {
     Done,
 }
 
-/// Words a cycle edge by edge.
+/// How many edges of a cycle are told: the way back to the first resource is told in any case.
+const EDGES_SHOWN_MAX: usize = 6;
+
+/// Words a cycle edge by edge, of a long one the first edges and the last.
 fn describe(resolved: &Resolved, cycle: &[Addr]) -> Diagnostic {
+    let told: Vec<usize> = match cycle.len() {
+        length if length <= EDGES_SHOWN_MAX => (0..length).collect(),
+        length => (0..EDGES_SHOWN_MAX - 1).chain([length - 1]).collect(),
+    };
     let mut sentences = Vec::new();
     let mut labels = Vec::new();
-    for (at, addr) in cycle.iter().enumerate() {
-        let next = &cycle[(at + 1) % cycle.len()];
-        let resource = &resolved.resources[addr];
-        let (field, span) = edge(resource, next);
+    for at in &told {
+        let (addr, next) = (&cycle[*at], &cycle[(at + 1) % cycle.len()]);
+        let (field, span) = edge(&resolved.resources[addr], next);
         sentences.push(format!("`{addr}.{field}` needs `{next}`"));
         labels.push((span, format!("`{addr}` needs `{next}`")));
     }
-    let (span, first) = labels.remove(0);
+    let left_out = cycle.len() - told.len();
+    if left_out > 0 {
+        let last = sentences.len() - 1;
+        sentences.insert(last, format!("and so on over {left_out} more"));
+    }
     let message = format!("{}: none of them can be the first", sentences.join(", "));
-    let mut diagnostic = Diagnostic::error(Code::E0601, message).at(span);
-    diagnostic = diagnostic.label(span, first);
+    let mut diagnostic = Diagnostic::error(Code::E0601, message).at(labels[0].0);
     for (span, text) in labels {
         diagnostic = diagnostic.label(span, text);
     }
@@ -158,6 +167,22 @@ fn edge(resource: &Resource, to: &Addr) -> (String, Span) {
 pub fn field_span(resource: &Resource, field: &str) -> Span {
     let node = resource.node.as_map().and_then(|map| map.value(field));
     node.map_or(resource.span, |node: &Node| node.span)
+}
+
+/// Where the value at a path of a resource stands, as far as it is written out.
+pub fn path_span(resource: &Resource, path: &[String]) -> Span {
+    let Some((first, rest)) = path.split_first() else { return resource.span };
+    let Some(mut node) = resource.node.as_map().and_then(|map| map.value(first)) else {
+        return resource.span;
+    };
+    for step in rest {
+        let item = || node.as_list()?.get(step.parse::<usize>().ok()?);
+        match node.as_map().and_then(|map| map.value(step)).or_else(item) {
+            Some(below) => node = below,
+            None => break,
+        }
+    }
+    node.span
 }
 
 #[cfg(test)]

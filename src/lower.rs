@@ -6,10 +6,11 @@
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::graph::{self, network_of};
-use crate::resolve::{Resolved, Resource};
+use crate::resolve::{Resolved, Resource, Scope};
+use crate::settle::{self, Facts};
 use dsenv_sdk::provider::{Neutral, OnDestroy, Provider, Surroundings, Want, Weight};
 use dsenv_sdk::schema::{NativeType, ReplaceOrder};
-use dsenv_sdk::value::Value;
+use dsenv_sdk::value::{self, Value};
 use dsenv_sdk::{Addr, Term};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,6 +69,7 @@ pub fn lower(
     let mut findings = Findings::new();
     let mut native = Native::default();
     let mut arguments = Arguments::new();
+    let mut unsettled = BTreeSet::new();
     let around =
         Surroundings { blueprint: &resolved.blueprint, environment: &resolved.environment, pins };
     for addr in order {
@@ -84,7 +86,15 @@ pub fn lower(
         if resource.protect {
             native.protect.insert(addr.clone());
         }
-        arguments.insert(addr.clone(), resource.fields.clone());
+        let settled = settled(resource, &arguments, &resolved.scope).unwrap_or_else(|message| {
+            if !leads_to(resource, &unsettled) {
+                let wrong = Diagnostic::error(Code::E0402, message).at(resource.span);
+                findings.push(wrong.address(addr.to_string()));
+            }
+            unsettled.insert(addr.clone());
+            resource.fields.clone()
+        });
+        arguments.insert(addr.clone(), settled);
     }
     native.arguments = arguments.into();
     native.wants.sort_by(|a, b| a.0.pin.cmp(&b.0.pin));
@@ -92,6 +102,58 @@ pub fn lower(
         link(resolved, &mut native, provider, &mut findings);
     }
     (native, findings)
+}
+
+/// Reports what the provider remarks of every resource that is sound by itself: for a blueprint that
+/// is refused already, so that its findings come in one round.
+pub fn remarks(resolved: &Resolved, provider: &dyn Provider) -> Findings {
+    let mut findings = Findings::new();
+    for resource in resolved.resources.values().filter(|resource| resource.sound) {
+        check(resource, &neutral(resolved, resource), provider, &mut findings);
+    }
+    findings
+}
+
+/// The neutral arguments with those of other resources filled in, which are settled already: what a
+/// later reference comes by is then one step away, and not a chain of as many as there are resources.
+fn settled(
+    resource: &Resource,
+    before: &Arguments,
+    scope: &Scope,
+) -> Result<Arc<BTreeMap<String, Term>>, String> {
+    if resource.fields.values().all(|term| term.known().is_some()) {
+        return Ok(resource.fields.clone());
+    }
+    settle::settle_all(&resource.fields, &Told { before, scope }).map(Arc::new)
+}
+
+/// Says whether one of its arguments is taken from one of these: then their mistake is not its own.
+fn leads_to(resource: &Resource, unsettled: &BTreeSet<Addr>) -> bool {
+    let mut found = false;
+    for term in resource.fields.values() {
+        term.each_ref(&mut |reference| found |= unsettled.contains(&reference.addr));
+    }
+    found
+}
+
+/// What is known before anything exists: arguments alone.
+struct Told<'a> {
+    before: &'a Arguments,
+    scope: &'a Scope,
+}
+
+impl Facts for Told<'_> {
+    fn arguments(&self, addr: &Addr) -> Option<&BTreeMap<String, Term>> {
+        self.before.get(addr).map(|args| &**args)
+    }
+
+    fn attributes(&self, _: &Addr) -> Option<&value::Map> {
+        None
+    }
+
+    fn scope(&self) -> &Scope {
+        self.scope
+    }
 }
 
 /// Builds what a provider sees of a resource.
@@ -122,8 +184,7 @@ fn check(
     }
     let mut honoured = true;
     for finding in provider.check(neutral) {
-        let field = finding.path.first().map(String::as_str).unwrap_or_default();
-        let span = graph::field_span(resource, field);
+        let span = graph::path_span(resource, &finding.path);
         let diagnostic = match finding.weight {
             Weight::Refuses => {
                 honoured = false;

@@ -42,6 +42,8 @@ pub struct Input {
     pub ty: InputType,
     /// What it is when nobody says; `None` makes it compulsory.
     pub default: Option<Value>,
+    /// Whether it has a default that was refused: then nobody is asked for the input on top of it.
+    pub default_refused: bool,
     /// The least that is accepted.
     pub min: Option<i64>,
     /// The most that is accepted.
@@ -90,10 +92,18 @@ fn read_one(name: Text, body: &Map, findings: &mut Findings) -> Option<Input> {
         }
     };
     let (min, max) = (bound("min", findings), bound("max", findings));
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        let message = format!("`min` is {min}, which is more than `max`, {max}: nothing fits");
+        let span = body.get("min").map_or(name.span, |entry| entry.value.span);
+        findings.push(Diagnostic::error(Code::E0501, message).at(span));
+    }
     let mut input = Input {
         name,
         ty: *ty,
         default: None,
+        default_refused: false,
         min,
         max,
         choices: None,
@@ -103,13 +113,24 @@ fn read_one(name: Text, body: &Map, findings: &mut Findings) -> Option<Input> {
         let items = node.as_list().unwrap_or_default();
         input.choices = Some(items.iter().filter_map(|item| plain_value(item, *ty)).collect());
     }
-    if let Some(node) = body.value("default") {
+    if let Some(entry) = body.get("default") {
+        let node = &entry.value;
+        if *ty == InputType::Secret && node.as_text().is_some() {
+            let message = format!(
+                "the default of `{}` stands in the file in clear, for everybody who reads it",
+                input.name.text
+            );
+            let clear = Diagnostic::warning(Code::E0210, message).at(entry.key_span);
+            let help = "leave the default out, so that it must be given";
+            findings.push(clear.conceal(node.span).help(help));
+        }
         let value = plain_value(node, *ty).ok_or_else(|| expected(*ty));
         match value.and_then(|value| input.accept(value)) {
             Ok(value) => input.default = Some(value),
             Err(message) => {
                 let message = format!("the default of input `{}`: {message}", input.name.text);
                 findings.push(Diagnostic::error(Code::E0503, message).at(node.span));
+                input.default_refused = true;
             }
         }
     }
@@ -147,7 +168,8 @@ fn expected(ty: InputType) -> String {
     .to_owned()
 }
 
-/// Reads what was typed after `--input NAME=`: text as it is, lists split at commas.
+/// Reads what was typed after `--input NAME=`: text as it is, lists as JSON when they begin with `[`,
+/// else split at commas.
 pub fn read_typed(input: &Input, typed: &str) -> Result<Value, String> {
     let value = match input.ty {
         InputType::String => Some(Value::text(typed)),
@@ -155,6 +177,10 @@ pub fn read_typed(input: &Input, typed: &str) -> Result<Value, String> {
         InputType::Integer => typed.parse().ok().map(Value::Int),
         InputType::Number => typed.parse().ok().filter(|n: &f64| n.is_finite()).map(Value::Float),
         InputType::Boolean => typed.parse().ok().map(Value::Bool),
+        InputType::List if typed.trim_start().starts_with('[') => {
+            let items: Option<Vec<String>> = serde_json::from_str(typed).ok();
+            items.map(|items| Value::List(items.into_iter().map(Value::Text).collect()))
+        }
         InputType::List if typed.is_empty() => Some(Value::List(Vec::new())),
         InputType::List => Some(Value::List(typed.split(',').map(Value::text).collect())),
     };
@@ -188,5 +214,35 @@ impl Input {
             }
             _ => Ok(value),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Span;
+
+    #[test]
+    fn a_list_is_typed_with_commas_or_as_json() {
+        let name = Text { text: "l".to_owned(), span: Span::at(0) };
+        let list = Input {
+            name,
+            ty: InputType::List,
+            default: None,
+            default_refused: false,
+            min: None,
+            max: None,
+            choices: None,
+            description: None,
+        };
+        let read = |typed: &str| match read_typed(&list, typed) {
+            Ok(value) => value.to_string(),
+            Err(message) => message,
+        };
+        assert_eq!(read("b,c"), r#"["b", "c"]"#);
+        assert_eq!(read(r#"["b","c, d"]"#), r#"["b", "c, d"]"#);
+        assert_eq!(read(""), "[]");
+        assert_eq!(read("[]"), "[]");
+        assert_eq!(read("[b"), "expected a list of texts, found `[b`");
     }
 }

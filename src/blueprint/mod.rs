@@ -48,8 +48,8 @@ pub struct Block {
 /// One rule under `policies`.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Its name.
-    pub name: String,
+    /// Its name, and where.
+    pub name: Text,
     /// The CEL rule, and where it stands.
     pub rule: Text,
     /// What is said when it does not hold.
@@ -68,8 +68,10 @@ pub struct Removed {
 /// What one file says.
 #[derive(Clone, Debug)]
 pub struct Blueprint {
-    /// Its name.
+    /// Its name; a stand-in when it has none that would do.
     pub name: Text,
+    /// Whether the name is its own.
+    pub is_named: bool,
     /// What it is for.
     pub description: Option<String>,
     /// Who answers for it.
@@ -114,6 +116,13 @@ const TOP_LEVEL_LATER: &[(&str, &str)] =
 
 /// Reads a blueprint; `None` when the file is not even a mapping with a name.
 pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
+    let (blueprint, findings) = parse_unnamed(source);
+    (blueprint.filter(|blueprint| blueprint.is_named), findings)
+}
+
+/// Reads a blueprint also when it has no name that would do: to find what else is wrong with it, and
+/// never to look for its state, which has the name in its path.
+pub fn parse_unnamed(source: &Source) -> (Option<Blueprint>, Findings) {
     let (node, mut findings) = yaml::parse(source);
     let Some(node) = node else { return (None, findings) };
     let Some(map) = node.as_map() else {
@@ -123,10 +132,12 @@ pub fn parse(source: &Source) -> (Option<Blueprint>, Findings) {
         return (None, findings);
     };
     refuse_unknown_blocks(map, &mut findings);
-    let Some(name) = read_name(map, node.span, &mut findings) else { return (None, findings) };
+    let name = read_name(map, node.span, &mut findings);
+    let is_named = name.is_ok();
     let resources = read_resources(map, node.span, &mut findings);
     let mut blueprint = Blueprint {
-        name,
+        name: name.unwrap_or_else(|span| Text { text: "unnamed".to_owned(), span }),
+        is_named,
         unread: unread(map, &resources),
         description: text_of(map, "description", &mut findings),
         owner: text_of(map, "owner", &mut findings),
@@ -181,13 +192,14 @@ pub(crate) fn listed(names: &[&str]) -> String {
     }
 }
 
-fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Option<Text> {
+/// The name; the error is where one should stand.
+fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Result<Text, Span> {
     let Some(entry) = map.get("blueprint") else {
         let message = "the file does not say which blueprint it is";
         let help = "begin with `blueprint: NAME`";
         let at = Span::at(whole.range().start);
         findings.push(Diagnostic::error(Code::E0206, message).at(at).help(help));
-        return None;
+        return Err(at);
     };
     let text = entry.value.as_text();
     let valid = |text: &str| {
@@ -196,14 +208,14 @@ fn read_name(map: &Map, whole: Span, findings: &mut Findings) -> Option<Text> {
             && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
     };
     match text {
-        Some(text) if valid(text) => Some(Text { text: text.to_owned(), span: entry.value.span }),
+        Some(text) if valid(text) => Ok(Text { text: text.to_owned(), span: entry.value.span }),
         _ => {
             let message = "a blueprint's name is a lower-case letter, then letters, digits, `_` \
                            and `-`, 63 at most";
             let help = "for example `blueprint: workbench`";
             let wrong = Diagnostic::error(Code::E0301, message).at(entry.value.span).help(help);
             findings.push(wrong);
-            None
+            Err(entry.value.span)
         }
     }
 }
@@ -261,7 +273,13 @@ fn read_kind(name: &Text, body: &Map, findings: &mut Findings) -> Option<&'stati
         );
         return None;
     };
-    let written = entry.value.as_text().unwrap_or_default();
+    let Some(written) = entry.value.as_text() else {
+        let message = format!("`kind` is one word, not {}", entry.value.kind_name());
+        let wrong = Diagnostic::error(Code::E0207, message).at(entry.value.span);
+        let help = format!("the kinds are {}", listed(&kind_names()));
+        findings.push(wrong.address(&name.text).help(help));
+        return None;
+    };
     if let Some(kind) = kinds::kind(written) {
         return Some(kind);
     }
@@ -310,17 +328,25 @@ fn read_nodes(map: &Map, key: &str, findings: &mut Findings) -> BTreeMap<String,
 
 fn read_policies(map: &Map, findings: &mut Findings) -> Vec<Policy> {
     let items = items_of(map, "policies", findings);
-    let mut policies = Vec::new();
+    let mut policies: Vec<Policy> = Vec::new();
     for item in items {
         let Some(body) = mapping(item, "policies", findings) else { continue };
         refuse_unknown_keys(body, &["name", "rule", "message"], "a policy", findings);
         let field = |key: &str| body.value(key).and_then(Node::as_text);
         match (field("name"), body.value("rule").zip(field("rule"))) {
-            (Some(name), Some((node, rule))) => policies.push(Policy {
-                name: name.to_owned(),
-                rule: Text { text: rule.to_owned(), span: node.span },
-                message: field("message").map(str::to_owned),
-            }),
+            (Some(name), Some((node, rule))) => {
+                let span = body.value("name").map_or(item.span, |node| node.span);
+                if let Some(first) = policies.iter().find(|policy| policy.name.text == name) {
+                    let message = format!("there is a policy `{name}` already");
+                    let twice = Diagnostic::error(Code::E0308, message).at(span);
+                    findings.push(twice.label(first.name.span, "first written here"));
+                }
+                policies.push(Policy {
+                    name: Text { text: name.to_owned(), span },
+                    rule: Text { text: rule.to_owned(), span: node.span },
+                    message: field("message").map(str::to_owned),
+                });
+            }
             _ => {
                 let message = "a policy has a `name` and a `rule`, both text";
                 findings.push(Diagnostic::error(Code::E0206, message).at(item.span));

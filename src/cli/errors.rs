@@ -5,11 +5,13 @@ use super::setting::Setting;
 use crate::drive::Problem;
 use crate::report;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use dsenv_sdk::provider::OpErrorClass;
 
 #[derive(Args)]
 pub(super) struct Typed {
-    /// Only those of this class: `quota`, `denied`, `invalid`, ...
-    #[arg(long)]
+    /// Only those of this class.
+    #[arg(long, value_parser = PossibleValuesParser::new(OpErrorClass::NAMES))]
     class: Option<String>,
     /// How many at most, the latest first.
     #[arg(long, default_value_t = 20)]

@@ -32,7 +32,7 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Exit {
         terminal::out(&format!("{file}\n"));
         return Exit::Failed;
     }
-    match setting.site.world.disk().write_atomic(&setting.site.file, tidy.as_bytes()) {
+    match setting.site.world.disk().rewrite(&setting.site.file, tidy.as_bytes()) {
         Ok(()) => {
             setting.say(&format!("`{file}` is tidy now.\n"));
             Exit::Done

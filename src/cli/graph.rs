@@ -1,9 +1,9 @@
-//! `dsenv graph`: the resources and their references, for Graphviz or Mermaid.
+//! `dsenv graph`: the resources and their references, for Graphviz or Mermaid, or as a picture.
 
 use super::{Exit, setting::Setting, terminal};
 use crate::graph::{needs, network_of};
+use crate::report::graph::{self, Drawing};
 use clap::{Args, ValueEnum};
-use dsenv_sdk::Addr;
 use serde_json::json;
 
 #[derive(Args)]
@@ -19,6 +19,8 @@ enum Language {
     Dot,
     /// For Markdown pages that draw Mermaid.
     Mermaid,
+    /// A picture that browsers show.
+    Svg,
 }
 
 pub(super) fn run(setting: &Setting, typed: &Typed) -> Exit {
@@ -27,20 +29,22 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Exit {
         Err(problem) => return setting.refuse(problem),
     };
     let resolved = &compiled.front.resolved;
-    let mut edges: Vec<(Addr, Addr)> = Vec::new();
+    let mut drawing = Drawing::default();
     for (addr, resource) in &resolved.resources {
         let network = network_of(resolved, resource);
+        drawing.nodes.insert(addr.clone(), resource.kind.name);
         for needed in needs(resource, network.as_ref()) {
-            edges.push((addr.clone(), needed));
+            drawing.edges.insert((addr.clone(), needed));
         }
     }
     if setting.general.json {
-        let nodes: Vec<_> = resolved
-            .resources
-            .values()
-            .map(|r| json!({"address": r.addr.to_string(), "kind": r.kind.name}))
+        let nodes: Vec<_> = drawing
+            .nodes
+            .iter()
+            .map(|(addr, kind)| json!({"address": addr.to_string(), "kind": kind}))
             .collect();
-        let edges: Vec<_> = edges
+        let edges: Vec<_> = drawing
+            .edges
             .iter()
             .map(|(a, b)| json!({"from": a.to_string(), "to": b.to_string()}))
             .collect();
@@ -48,38 +52,10 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Exit {
         terminal::out(&format!("{json:#}\n"));
         return Exit::Done;
     }
-    let nodes = resolved.resources.values().map(|r| (r.addr.to_string(), r.kind.name));
-    let text = match typed.format {
-        Language::Dot => dot(nodes, &edges),
-        Language::Mermaid => mermaid(&nodes.collect::<Vec<_>>(), &edges),
-    };
-    terminal::out(&text);
+    terminal::out(&match typed.format {
+        Language::Dot => graph::dot(&drawing),
+        Language::Mermaid => graph::mermaid(&drawing),
+        Language::Svg => graph::svg(&drawing),
+    });
     Exit::Done
-}
-
-fn dot(nodes: impl Iterator<Item = (String, &'static str)>, edges: &[(Addr, Addr)]) -> String {
-    let mut text = "digraph blueprint {\n  rankdir = LR;\n  node [shape = box];\n".to_owned();
-    for (name, kind) in nodes {
-        text.push_str(&format!("  {name:?} [label = {:?}];\n", format!("{name}\n{kind}")));
-    }
-    for (from, to) in edges {
-        text.push_str(&format!("  {:?} -> {:?};\n", from.to_string(), to.to_string()));
-    }
-    text + "}\n"
-}
-
-/// Mermaid's names are plain, so nodes are numbered and labelled.
-fn mermaid(nodes: &[(String, &'static str)], edges: &[(Addr, Addr)]) -> String {
-    let number = |addr: &Addr| {
-        let name = addr.to_string();
-        nodes.iter().position(|(node, _)| *node == name).unwrap_or_default()
-    };
-    let mut text = "flowchart LR\n".to_owned();
-    for (at, (name, kind)) in nodes.iter().enumerate() {
-        text.push_str(&format!("  n{at}[\"{} ({kind})\"]\n", name.replace('"', "#quot;")));
-    }
-    for (from, to) in edges {
-        text.push_str(&format!("  n{} --> n{}\n", number(from), number(to)));
-    }
-    text
 }

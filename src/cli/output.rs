@@ -45,6 +45,11 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     }
     if typed.env_file {
         terminal::out(&outputs::env_file(known, secrets));
+        if !typed.show_secrets && known.values().any(Value::holds_secret) {
+            terminal::err(
+                "warning: secrets stand as `(secret)` in these lines; `--show-secrets` prints them\n",
+            );
+        }
         return Ok(Exit::Done);
     }
     setting.answer(|| outputs::json(known, secrets), || outputs::text(known, secrets));

@@ -2,13 +2,18 @@
 
 use super::setting::{Setting, address};
 use super::{Exit, terminal};
-use crate::diag::{Code, Diagnostic};
-use crate::drive::Problem;
+use crate::blueprint::listed;
+use crate::diag::{Code, Diagnostic, suggest};
+use crate::drive::{Front, Problem};
 use crate::report;
 use crate::report::outputs::{self, Secrets};
+use crate::state::State;
+use crate::store::Loaded;
 use clap::Args;
 use dsenv_sdk::provider::{Connection, Entry, GRANT, OpError, Operate};
 use dsenv_sdk::value::Value;
+use dsenv_sdk::{Addr, kinds};
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -36,14 +41,14 @@ pub(super) struct LogsTyped {
 
 #[derive(Args)]
 pub(super) struct SshTyped {
-    /// The machine or pool member.
+    /// The machine, pool member or database.
     #[arg(value_name = "ADDR")]
     address: String,
 }
 
 #[derive(Args)]
 pub(super) struct ExecTyped {
-    /// The machine or pool member.
+    /// The machine, pool member or database.
     #[arg(value_name = "ADDR")]
     address: String,
     /// The command.
@@ -61,7 +66,27 @@ pub(super) struct ConnectTyped {
     show_secrets: bool,
 }
 
-async fn connection(setting: &Setting) -> Result<Arc<dyn Connection>, Problem> {
+/// What a command does to a resource, and to which kinds it can.
+struct Deed {
+    /// Behind "can be": `entered`.
+    done: &'static str,
+    kinds: Vec<&'static str>,
+}
+
+fn entered() -> Deed {
+    Deed { done: "entered", kinds: vec!["machine", "pool", "database"] }
+}
+
+fn with_logs() -> Deed {
+    Deed { done: "asked for logs", kinds: vec!["machine", "pool", "database", "bucket"] }
+}
+
+fn connected_to() -> Deed {
+    let kinds = kinds::KINDS.iter().filter(|kind| !kind.connection.is_empty());
+    Deed { done: "connected to", kinds: kinds.map(|kind| kind.name).collect() }
+}
+
+fn applied(setting: &Setting) -> Result<(Front, Loaded), Problem> {
     let front = setting.front()?;
     let loaded = setting.site.load(&front)?;
     if loaded.state.resources.is_empty() {
@@ -69,8 +94,59 @@ async fn connection(setting: &Setting) -> Result<Arc<dyn Connection>, Problem> {
         let help = "`dsenv apply` makes it";
         return Err(Problem::refused(Diagnostic::error(Code::E0814, message).help(help)));
     }
+    Ok((front, loaded))
+}
+
+async fn connection(setting: &Setting) -> Result<Arc<dyn Connection>, Problem> {
+    let (front, loaded) = applied(setting)?;
     let store = setting.site.store(&front)?;
     setting.site.connect(&front, &store, &loaded).await
+}
+
+/// Connects, for a command about one resource; refuses a name that is not there, or that is of a
+/// kind to which this cannot be done.
+async fn connection_to(
+    setting: &Setting,
+    typed: &str,
+    deed: &Deed,
+) -> Result<(Addr, Arc<dyn Connection>), Problem> {
+    let (front, loaded) = applied(setting)?;
+    let addr = find(&loaded.state, typed, deed)?;
+    let store = setting.site.store(&front)?;
+    Ok((addr, setting.site.connect(&front, &store, &loaded).await?))
+}
+
+fn find(state: &State, typed: &str, deed: &Deed) -> Result<Addr, Problem> {
+    let addr = address(typed)?;
+    let named = state.resources.iter().find(|(known, _)| addr.covers(known));
+    let fits = |kind: &str| deed.kinds.contains(&kind);
+    let fitting = state.resources.iter().filter(|(_, resource)| fits(&resource.kind));
+    let fitting: BTreeSet<String> = fitting.map(|(known, _)| known.owner().to_string()).collect();
+    let names: Vec<&str> = fitting.iter().map(String::as_str).collect();
+    let listed = match names.as_slice() {
+        [] => format!("nothing in this environment can be {}", deed.done),
+        names => format!("these can be {}: {}", deed.done, listed(names)),
+    };
+    match named {
+        Some((_, resource)) if fits(&resource.kind) => Ok(addr),
+        Some((_, resource)) => {
+            let message = format!("`{addr}` is a {}, which cannot be {}", resource.kind, deed.done);
+            let wrong = Diagnostic::error(Code::E0814, message).help(listed);
+            let enter = entered().kinds.contains(&resource.kind.as_str());
+            Err(Problem::refused(match enter {
+                true => wrong.help(format!("`dsenv ssh {addr}` opens a shell in it")),
+                false => wrong,
+            }))
+        }
+        None => {
+            let unknown =
+                Diagnostic::error(Code::E0814, format!("this environment has no `{addr}`"));
+            Err(Problem::refused(match suggest(typed, names) {
+                Some(near) => unknown.did_you_mean(Some(near)),
+                None => unknown.help(listed),
+            }))
+        }
+    }
 }
 
 fn operate(connection: &dyn Connection) -> Result<&dyn Operate, Problem> {
@@ -98,14 +174,13 @@ pub(super) async fn status(setting: &Setting) -> Result<Exit, Problem> {
 }
 
 pub(super) async fn logs(setting: &Setting, typed: &LogsTyped) -> Result<Exit, Problem> {
-    let addr = address(&typed.address)?;
-    let connection = connection(setting).await?;
+    let (addr, connection) = connection_to(setting, &typed.address, &with_logs()).await?;
     let logs = operate(&*connection)?.logs(&addr).await.map_err(failed("finding the logs"))?;
+    let names: Vec<String> = logs.iter().map(|(name, _)| name.clone()).collect();
     let wanted = |name: &String| typed.service.as_ref().is_none_or(|service| service == name);
     let logs: Vec<_> = logs.into_iter().filter(|(name, _)| wanted(name)).collect();
     if logs.is_empty() {
-        let message = format!("`{addr}` has no logs of that name");
-        return Err(Problem::refused(Diagnostic::error(Code::E0814, message)));
+        return Err(Problem::refused(no_logs(&addr, typed.service.as_deref(), &names)));
     }
     let several = logs.len() > 1;
     let mut offsets = Vec::new();
@@ -123,6 +198,24 @@ pub(super) async fn logs(setting: &Setting, typed: &LogsTyped) -> Result<Exit, P
             let (text, end) = read_from(path, *offset);
             *offset = end;
             show_log(name, &text, several);
+        }
+    }
+}
+
+fn no_logs(addr: &Addr, service: Option<&str>, names: &[String]) -> Diagnostic {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match service {
+        Some(service) if !names.is_empty() => {
+            let message = format!("`{addr}` has no service `{service}`");
+            let unknown = Diagnostic::error(Code::E0814, message);
+            match suggest(service, names.iter().copied()) {
+                Some(near) => unknown.did_you_mean(Some(near)),
+                None => unknown.help(format!("it has {}", listed(&names))),
+            }
+        }
+        _ => {
+            let message = format!("`{addr}` has no services, so it has no logs");
+            Diagnostic::error(Code::E0814, message)
         }
     }
 }
@@ -166,8 +259,7 @@ pub(super) async fn exec(setting: &Setting, typed: &ExecTyped) -> Result<Exit, P
 }
 
 async fn enter(setting: &Setting, typed: &str, argv: &[String]) -> Result<Exit, Problem> {
-    let addr = address(typed)?;
-    let connection = connection(setting).await?;
+    let (addr, connection) = connection_to(setting, typed, &entered()).await?;
     let entry = operate(&*connection)?.enter(&addr, argv).await;
     let entry = entry.map_err(failed("entering the machine"))?;
     run_entry(&entry).await
@@ -196,9 +288,8 @@ async fn run_entry(entry: &Entry) -> Result<Exit, Problem> {
 }
 
 pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<Exit, Problem> {
-    let addr = address(&typed.address)?;
-    let front = setting.front()?;
-    let loaded = setting.site.load(&front)?;
+    let (_, loaded) = applied(setting)?;
+    let addr = find(&loaded.state, &typed.address, &connected_to())?;
     let target = addr.to_string();
     let grants = loaded.state.resources.iter().filter(|(granted, _)| {
         granted.part.as_ref().is_some_and(|part| {

@@ -74,6 +74,8 @@ pub struct Diagnostic {
     pub address: Option<String>,
     /// What to do, each in words that can be pasted.
     pub help: Vec<String>,
+    /// A secret that stands in the text: no line of it that is shown may show it.
+    pub conceals: Option<Span>,
 }
 
 impl Diagnostic {
@@ -94,7 +96,8 @@ impl Diagnostic {
 
     fn new(severity: Severity, code: Code, message: String) -> Diagnostic {
         let (labels, help) = (Vec::new(), Vec::new());
-        Diagnostic { code, severity, message, span: None, labels, address: None, help }
+        let (span, address, conceals) = (None, None, None);
+        Diagnostic { code, severity, message, span, labels, address, help, conceals }
     }
 
     /// Says where; the last call counts.
@@ -112,6 +115,12 @@ impl Diagnostic {
     /// Names the resource concerned; the last call counts.
     pub fn address(mut self, address: impl Into<String>) -> Diagnostic {
         self.address = Some(address.into());
+        self
+    }
+
+    /// Says that a secret stands here, so that it is covered wherever the text is shown.
+    pub fn conceal(mut self, span: Span) -> Diagnostic {
+        self.conceals = Some(span);
         self
     }
 

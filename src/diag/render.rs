@@ -14,8 +14,12 @@ pub const SHOWN_MAX: usize = 50;
 /// Places at most this many lines apart are shown in one piece, with the lines between them.
 const GAP_LINES_MAX: u32 = 6;
 
-/// A line longer than this many bytes is cut around the place, and loses its column in the text.
+/// Pieces longer than this many bytes are cut to what surrounds the place.
 const LINE_BYTES_MAX: usize = 2_000;
+
+/// Of a place longer than this many bytes, the beginning is underlined: what matters is where it
+/// starts, and its message stands behind it.
+const SPAN_BYTES_MAX: usize = 72;
 
 /// How the text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +54,17 @@ pub fn text(findings: &Findings, source: &Source, look: Look) -> String {
     };
     let renderer = renderer.term_width(look.width).decor_style(DecorStyle::Ascii);
     let sorted = findings.sorted();
+    let covered = cover(&sorted, source);
+    let source = covered.as_ref().unwrap_or(source);
     let mut out = String::new();
     for diagnostic in sorted.iter().take(SHOWN_MAX) {
-        out.push_str(&renderer.render(&[group(diagnostic, source)]));
+        let mut cuts = Vec::new();
+        let group = group(diagnostic, source, &mut cuts);
+        let mut text = renderer.render(&[group]);
+        for cut in cuts {
+            text = text.replacen(&cut.shown, &cut.meant, 1);
+        }
+        out.push_str(&text);
         out.push_str("\n\n");
     }
     let hidden = sorted.len().saturating_sub(SHOWN_MAX) + findings.omitted();
@@ -62,7 +74,31 @@ pub fn text(findings: &Findings, source: &Source, look: Look) -> String {
     out
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, source: &'a Source) -> Group<'a> {
+/// The source with every secret that a finding knows of covered by stars, byte by byte, so that all
+/// other places stay where they are; `None` when there is no secret. Other findings on its line
+/// would show it as well, so it is covered for all.
+fn cover(findings: &[&Diagnostic], source: &Source) -> Option<Source> {
+    let mut bytes = source.text().as_bytes().to_vec();
+    let mut any = false;
+    for span in findings.iter().filter_map(|finding| finding.conceals) {
+        for byte in bytes.get_mut(span.range()).into_iter().flatten() {
+            if !byte.is_ascii_whitespace() {
+                *byte = b'*';
+            }
+            any = true;
+        }
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    any.then(|| Source::new(source.name(), text))
+}
+
+/// A position as it is rendered of a line that was cut, and as it is in the file.
+struct Cut {
+    shown: String,
+    meant: String,
+}
+
+fn group<'a>(diagnostic: &'a Diagnostic, source: &'a Source, cuts: &mut Vec<Cut>) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -71,7 +107,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, source: &'a Source) -> Group<'a> {
     let title = level.primary_title(diagnostic.code.title()).id(diagnostic.code.as_str());
     let mut group = Group::with_title(title);
     match diagnostic.span {
-        Some(span) => group = group.elements(snippets(diagnostic, span, source)),
+        Some(span) => group = group.elements(snippets(diagnostic, span, source, cuts)),
         None => {
             // What has no place has no file to open either: the message names what it is about.
             group = group.element(Level::NOTE.no_name().message(diagnostic.message.as_str()));
@@ -91,7 +127,12 @@ struct Mark<'a> {
     text: &'a str,
 }
 
-fn snippets<'a>(diagnostic: &'a Diagnostic, span: Span, source: &'a Source) -> Vec<Element<'a>> {
+fn snippets<'a>(
+    diagnostic: &'a Diagnostic,
+    span: Span,
+    source: &'a Source,
+    cuts: &mut Vec<Cut>,
+) -> Vec<Element<'a>> {
     let primary = (AnnotationKind::Primary, span, diagnostic.message.as_str());
     let labels =
         diagnostic.labels.iter().map(|(span, text)| (AnnotationKind::Context, *span, &text[..]));
@@ -115,21 +156,37 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, span: Span, source: &'a Source) -> V
         }
     }
     pieces.sort_by_key(|piece| !piece.iter().any(|mark| mark.line == primary_line));
-    pieces.into_iter().map(|piece| Element::from(snippet(piece, source))).collect()
+    pieces.into_iter().map(|piece| Element::from(whole_or_cut(piece, source, cuts))).collect()
+}
+
+fn whole_or_cut<'a>(
+    marks: Vec<Mark<'a>>,
+    source: &'a Source,
+    cuts: &mut Vec<Cut>,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let first = source.line_span(marks[0].line);
+    let last = source.line_span(marks[marks.len() - 1].line);
+    let shown = first.to(last);
+    if shown.len() <= LINE_BYTES_MAX {
+        return snippet(marks, shown, source);
+    }
+    // Of very long lines, what surrounds the place itself is kept, and marks out of sight are
+    // dropped. The snippet counts its column from the cut, which is put right afterwards.
+    let main = marks.iter().find(|mark| mark.kind == AnnotationKind::Primary).unwrap_or(&marks[0]);
+    let shown = window(source.line_span(main.line), main.span, source.text());
+    let position = source.position(main.span.start);
+    let before = source.slice(Span { start: shown.start, end: main.span.start });
+    let at = |column: usize| format!("{}:{}:{column}\n", source.name(), position.line);
+    let cut = before.chars().count() + 1;
+    cuts.push(Cut { shown: at(cut), meant: at(position.column as usize) });
+    snippet(marks, shown, source)
 }
 
 fn snippet<'a>(
     marks: Vec<Mark<'a>>,
+    shown: Span,
     source: &'a Source,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let first = source.line_span(marks[0].line);
-    let last = source.line_span(marks[marks.len() - 1].line);
-    let mut shown = first.to(last);
-    if shown.len() > LINE_BYTES_MAX {
-        // Very long lines: keep what surrounds the first mark and drop marks out of sight.
-        shown = window(shown, marks[0].span, source.text());
-    }
-    let line_start = source.line_of(shown.start) as usize;
     let base = shown.start as usize;
     let annotations = marks
         .into_iter()
@@ -140,7 +197,7 @@ fn snippet<'a>(
                 .label(mark.text)
         });
     Snippet::source(source.slice(shown))
-        .line_start(line_start)
+        .line_start(source.line_of(shown.start) as usize)
         .path(source.name())
         .annotations(annotations)
 }
@@ -153,15 +210,15 @@ fn first_line(span: Span, source: &Source) -> Span {
     let start = text.floor_char_boundary(span.start as usize);
     let line = source.line_span(source.line_of(start as u32)).range();
     let start = start.min(line.end);
-    let end = text.ceil_char_boundary((span.end as usize).clamp(start, line.end));
-    Span::new(start, end)
+    let end = (span.end as usize).clamp(start, line.end).min(start + SPAN_BYTES_MAX);
+    Span::new(start, text.ceil_char_boundary(end))
 }
 
-fn window(shown: Span, mark: Span, text: &str) -> Span {
+/// What surrounds a place in its line; the place is short enough to be in it as a whole.
+fn window(line: Span, mark: Span, text: &str) -> Span {
     let half = LINE_BYTES_MAX / 2;
-    let start = (mark.start as usize).saturating_sub(half).max(shown.start as usize);
-    let end = (mark.end as usize).min(mark.start as usize + half) + half;
-    let end = end.min(shown.end as usize);
+    let start = (mark.start as usize).saturating_sub(half).max(line.start as usize);
+    let end = (mark.end as usize + half).min(line.end as usize);
     Span::new(text.ceil_char_boundary(start), text.floor_char_boundary(end))
 }
 
@@ -276,6 +333,20 @@ mod tests {
         let rendered = super::text(&Findings::from(diagnostic), &source, Look::PLAIN);
         assert!(rendered.len() < 1_000, "{rendered}");
         assert!(rendered.contains("^ here"), "{rendered}");
+        assert!(rendered.contains("--> dsenv.yaml:1:500004\n"), "{rendered}");
+    }
+
+    #[test]
+    fn a_place_that_is_very_long_is_underlined_at_its_beginning() {
+        for length in [500, 1_500, 3_000, 100_000] {
+            let text = format!("a: 1\nb: {}\n", "x".repeat(length));
+            let source = Source::new("dsenv.yaml", text.as_str());
+            let diagnostic = Diagnostic::error(Code::E0101, "here").at(Span::new(8, 8 + length));
+            let rendered = super::text(&Findings::from(diagnostic), &source, Look::PLAIN);
+            assert!(rendered.contains("--> dsenv.yaml:2:4\n"), "{rendered}");
+            assert!(rendered.contains("^ here"), "{rendered}");
+            assert!(rendered.len() < 1_000 && !rendered.contains(":::"), "{rendered}");
+        }
     }
 
     #[test]
@@ -289,6 +360,18 @@ mod tests {
         for message in ["^ inside", "^ behind", "^ on the line break"] {
             assert!(rendered.contains(message), "{rendered}");
         }
+    }
+
+    #[test]
+    fn a_secret_in_the_text_is_covered_in_every_finding() {
+        let text = "a: {from: häm}\n";
+        let findings = Findings::from_iter([
+            Diagnostic::warning(Code::E0210, "here").at(Span::new(4, 8)).conceal(Span::new(10, 14)),
+            Diagnostic::error(Code::E0101, "beside").at(Span::new(0, 1)),
+        ]);
+        let rendered = super::text(&findings, &Source::new("x", text), Look::PLAIN);
+        assert_eq!(rendered.matches("a: {from: ****}").count(), 2, "{rendered}");
+        assert!(!rendered.contains("häm"), "{rendered}");
     }
 
     #[test]

@@ -44,21 +44,23 @@ pub struct Compiled {
 
 /// Reads and resolves; `None` with errors among the findings, and never without.
 pub fn front(source: &Source, request: &Request, registry: &Registry) -> (Option<Front>, Findings) {
-    let (blueprint, mut findings) = blueprint::parse(source);
+    let (blueprint, mut findings) = blueprint::parse_unnamed(source);
     let Some(blueprint) = blueprint else { return (None, findings) };
     let environment = request.environment.as_deref();
     let (resolved, found) = resolve::resolve(source, &blueprint, environment, &request.inputs);
     findings.append(found);
     let Some(resolved) = resolved else { return (None, findings) };
-    let provider = find_provider(&blueprint, &resolved, registry, &mut findings);
-    if findings.has_errors() {
+    let Some(provider) = find_provider(&blueprint, &resolved, registry, &mut findings) else {
         return (None, findings);
-    }
-    let provider = provider.expect("a missing provider is an error");
+    };
     let (order, found) = graph::order(&resolved);
     findings.append(found);
-    findings.append(policy::judge(&resolved));
+    // Rules are about all resources, so they wait until all of them could be read.
+    if !findings.has_errors() {
+        findings.append(policy::judge(&resolved));
+    }
     if findings.has_errors() {
+        findings.append(lower::remarks(&resolved, &*provider));
         return (None, findings);
     }
     let digest = blueprint.digest;

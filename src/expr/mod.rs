@@ -12,15 +12,22 @@
 //! and evaluating it builds a map; splitting it at the dots costs one and nothing.
 //!
 //! ## Secrets
-//! A value computed from a secret is a secret. CEL's own errors print the values they stumbled
-//! over, so they are worded anew here, and never with a value.
+//! A value computed from a secret is a secret, and what cannot be kept secret is refused: numbers,
+//! truths, names of keys ([`secrecy`] says why). CEL's own errors print the values they stumbled over,
+//! so they are worded anew here, and never with a value.
 
 mod cel_bridge;
+mod functions;
+mod limits;
+mod secrecy;
 mod template;
 
 use dsenv_sdk::Secret;
 pub use dsenv_sdk::term::Form;
 use dsenv_sdk::value::Value;
+pub use limits::{
+    EXPRESSION_DEPTH_MAX, EXPRESSION_STEPS_MAX, VALUE_DEPTH_MAX, VALUE_PARTS_MAX, fit,
+};
 use template::Piece;
 
 /// The longest scalar that may hold an expression, in bytes.
@@ -113,6 +120,10 @@ pub fn compile(text: &str) -> Result<Option<Compiled>, ExprError> {
 
 /// Compiles a bare CEL expression, without `${ }`: the rules of policies are written so.
 pub fn compile_rule(source: &str) -> Result<Compiled, ExprError> {
+    if source.trim_start().starts_with("${") {
+        let message = "a rule is an expression as a whole, and is written without `${` and `}`";
+        return Err(ExprError { start: 0, end: source.len(), message: message.to_owned() });
+    }
     let code = Code::Program(Box::new(cel_bridge::compile(source)?));
     let Code::Program(program) = &code else { unreachable!("it was just made") };
     let paths = program.paths().to_vec();
@@ -195,6 +206,33 @@ impl Compiled {
         })
     }
 
+    /// Says why it cannot be computed whatever its paths come to, when some of them are known to be
+    /// secrets; `None` when that is not certain. See [`secrecy::foresee`].
+    pub fn foresee(&self, is_secret: &dyn Fn(&[String]) -> bool) -> Option<String> {
+        match self.segments.as_slice() {
+            [Segment::Code(Code::Program(program))] => program.foresee(is_secret),
+            _ => None,
+        }
+    }
+
+    /// Says whether it is `NAME.all(x, ...)` as a whole: then it holds of a list when it holds of each
+    /// item by itself.
+    pub fn asks_each_of(&self, name: &str) -> bool {
+        match self.segments.as_slice() {
+            [Segment::Code(Code::Program(program))] => program.asks_each_of(name),
+            _ => false,
+        }
+    }
+
+    /// Judges a rule of [`compile_rule`]. Whether it holds is told also when it is about a secret:
+    /// that is what the rule is there for. A text that it gives instead is hidden.
+    pub fn verdict(&self, lookup: &mut dyn FnMut(&[String]) -> Lookup) -> Result<Outcome, String> {
+        match self.segments.as_slice() {
+            [Segment::Code(Code::Program(program))] => program.verdict(lookup),
+            _ => self.evaluate(Form::Plain, lookup),
+        }
+    }
+
     /// Computes it. The error says what is wrong in words for the user, without any value.
     pub fn evaluate(
         &self,
@@ -217,7 +255,7 @@ impl Compiled {
                     text.push_str(&path.join("."));
                     text.push('}');
                 }
-                Segment::Code(code) => match evaluate_code(code, lookup)? {
+                Segment::Code(code) => match evaluate_in_text(code, lookup)? {
                     Outcome::Known(value) => {
                         secret |= value.holds_secret();
                         push_literal(&mut text, &plain_text(&value)?, form);
@@ -254,7 +292,25 @@ fn evaluate_code(
             Lookup::Unknown => Ok(Outcome::Unknown),
             Lookup::Missing(why) => Err(why),
         },
-        Code::Program(program) => program.evaluate(lookup),
+        Code::Program(program) => {
+            let outcome = program.evaluate(lookup)?;
+            if let Outcome::Known(value) = &outcome {
+                fit(value)?;
+            }
+            Ok(outcome)
+        }
+    }
+}
+
+/// Computes what stands in the middle of a text. There a number that comes from a secret does no
+/// harm, since the text is a secret as a whole.
+fn evaluate_in_text(
+    code: &Code,
+    lookup: &mut dyn FnMut(&[String]) -> Lookup,
+) -> Result<Outcome, String> {
+    match code {
+        Code::Path(_) => evaluate_code(code, lookup),
+        Code::Program(program) => program.evaluate_in_text(lookup),
     }
 }
 
@@ -271,90 +327,4 @@ fn plain_text(value: &Value) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use dsenv_sdk::value::Map;
-
-    fn lookup(path: &[String]) -> Lookup {
-        match path.join(".").as_str() {
-            "db.host" => Lookup::Known(Value::text("h")),
-            "db.port" => Lookup::Known(Value::Int(5432)),
-            "db.password" => Lookup::Known(Value::Secret(Secret::new("p${w"))),
-            "db.later" => Lookup::Unknown,
-            "names" => Lookup::Known(Value::List(vec![Value::text("a"), Value::text("b")])),
-            "inputs" => Lookup::Known(Value::Map(Map::from([("n".to_owned(), Value::Int(2))]))),
-            "inputs.n" => Lookup::Known(Value::Int(2)),
-            other => Lookup::Missing(format!("there is no `{other}`")),
-        }
-    }
-
-    fn run(text: &str) -> String {
-        let compiled = match compile(text) {
-            Ok(compiled) => compiled.expect("an expression"),
-            Err(error) => return format!("{}..{}: {error}", error.start, error.end),
-        };
-        match compiled.evaluate(Form::Plain, &mut |path| lookup(path)) {
-            Ok(Outcome::Known(value)) => value.to_string(),
-            Ok(Outcome::Unknown) => "unknown".to_owned(),
-            Err(error) => format!("error: {error}"),
-        }
-    }
-
-    #[test]
-    fn a_whole_expression_keeps_its_type_and_a_part_becomes_text() {
-        assert_eq!(run("${db.port}"), "5432");
-        assert_eq!(run("${db.host}:${db.port}/$${x}"), "\"h:5432/${x}\"");
-        assert_eq!(run("${inputs.n > 1 ? 'many' : 'one'}"), "\"many\"");
-        assert_eq!(run("${names.map(n, n + '-x')}"), "[\"a-x\", \"b-x\"]");
-        assert_eq!(run("${{'a': db.port}}"), "{a: 5432}");
-        assert_eq!(run("${db.port + 1}"), "5433");
-        assert_eq!(run("${true}"), "true");
-    }
-
-    #[test]
-    fn unknown_and_secret_spread() {
-        assert_eq!(run("x-${db.later}"), "unknown");
-        assert_eq!(run("${db.later == 'a' || true}"), "unknown");
-        assert_eq!(run("x-${db.password}"), "(secret)");
-        assert_eq!(run("${db.password + 'x'}"), "(secret)");
-        assert_eq!(run("${[db.password]}"), "[(secret)]");
-    }
-
-    #[test]
-    fn errors_name_no_value() {
-        for text in ["${db.password < 1}", "${db.password[0]}", "${int(db.password)}"] {
-            let message = run(text);
-            assert!(message.starts_with("error: ") && !message.contains("p$"), "{message}");
-        }
-        assert_eq!(run("a ${db.gone}"), "error: there is no `db.gone`");
-        assert_eq!(run("${names}-x"), "error: a list cannot stand inside a text");
-    }
-
-    #[test]
-    fn syntax_errors_say_where() {
-        assert_eq!(run("a ${db.host"), "2..11: `${` is not closed by `}`");
-        assert!(run("ab ${db. + 1}").starts_with("9..12"), "{}", run("ab ${db. + 1}"));
-        assert_eq!(run("${}"), "0..3: there is no expression between `${` and `}`");
-    }
-
-    #[test]
-    fn what_it_refers_to_is_listed() {
-        let paths = |text: &str| {
-            let compiled = compile(text).expect("valid").expect("an expression");
-            compiled.paths().iter().map(|path| path.join(".")).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(paths("${a.b} ${c[\"d\"].e[0]} ${a.b}"), "a.b c.d.e.0");
-        assert_eq!(paths("${x.filter(n, n != y.z).map(n, n.q)}"), "x y.z");
-        assert_eq!(paths("${has(a.b) ? a.b : w[k.l].m}"), "a.b k.l w");
-    }
-
-    #[test]
-    fn self_stays_for_the_machine_to_fill_in() {
-        let compiled = compile("--ip=${self.address} ${db.host} $${x} ${db.password}");
-        let compiled = compiled.expect("valid").expect("an expression");
-        let outcome = compiled.evaluate(Form::SelfTemplate, &mut |path| lookup(path));
-        let Ok(Outcome::Known(Value::Secret(text))) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(text.expose(), "--ip=${self.address} h $${x} p$${w");
-        assert!(compile("${self.port + 1}").expect("valid").expect("one").computes_with_self());
-    }
-}
+mod tests;

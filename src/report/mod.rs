@@ -6,6 +6,7 @@
 //! exception is [`outputs`], when it is asked for them by name. A closed pipe is the caller's concern.
 
 pub mod errors;
+pub mod graph;
 pub mod history;
 pub mod outcome;
 pub mod outputs;

@@ -45,7 +45,7 @@ pub struct Failure {
     pub help: Option<String>,
     /// The cloud's own name for the request.
     pub request_id: Option<String>,
-    /// Where its resource stands in the blueprint; `None` when its block is gone.
+    /// Where its resource stands in the blueprint; `None` when the blueprint no longer has it.
     pub span: Option<Span>,
 }
 

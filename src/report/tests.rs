@@ -94,9 +94,9 @@ fn the_most_dangerous_comes_first() {
                 ! the data of the old one is deleted
                   password: (secret) -> (another secret)
                   version: "17" -> "18"
-              - old_lake (bucket): delete, because its block is gone
+              - old_lake (bucket): delete, because the blueprint no longer has it
                 ! its data is deleted with it
-              - worker (machine): delete, because its block is gone
+              - worker (machine): delete, because the blueprint no longer has it
               ~ notebook (machine): change, because `environment`, `services` and `software` differ
                   + environment.FEATURES_URL: (known after apply)
                   - environment.OLD: "1"
@@ -135,9 +135,11 @@ fn sixty_columns_are_enough() {
                 ! the data of the old one is deleted
                   password: (secret) -> (another secret)
                   version: "17" -> "18"
-              - old_lake (bucket): delete, because its block is gone
+              - old_lake (bucket): delete, because the blueprint no
+                  longer has it
                 ! its data is deleted with it
-              - worker (machine): delete, because its block is gone
+              - worker (machine): delete, because the blueprint no
+                  longer has it
               ~ notebook (machine): change, because `environment`,
                   `services` and `software` differ
                   + environment.FEATURES_URL: (known after apply)
@@ -367,11 +369,11 @@ fn every_reason_has_its_words() {
                 ! the data of the old one is deleted
             -/+ again (database): replace, deleting the old one first, because it was interrupted before
                 ! the data of the old one is deleted
-              - snapped (database): delete, because its block is gone
+              - snapped (database): delete, because the blueprint no longer has it
                 ! a last snapshot of its data is kept
               - fine (database): delete its old object, because it was replaced before
                 ! its data is deleted with it
-              . kept (database): forget, and leave it as it is, because its block is gone
+              . kept (database): forget, and leave it as it is, because the blueprint no longer has it
               + broken (database): finish creating, because its creation was interrupted
               + gone (database): create again, because it was deleted outside of dsenv
               + half (database): create again, because its old object is gone and the new one was not made
@@ -429,10 +431,10 @@ fn a_full_report_says_everything() {
                 ! the data of the old one is deleted
                   password: (secret) -> (another secret)
                   version: "17" -> "18"
-              - old_lake (bucket): delete, because its block is gone
+              - old_lake (bucket): delete, because the blueprint no longer has it
                 ! its data is deleted with it
                   - versioning: true
-              - worker (machine): delete, because its block is gone
+              - worker (machine): delete, because the blueprint no longer has it
               ~ notebook (machine): change, because `environment`, `services` and `software` differ
                   + environment.FEATURES_URL: (known after apply)
                   - environment.OLD: "1"

@@ -1,7 +1,7 @@
 //! Chooses the environment and settles its inputs.
 
 use super::Scope;
-use crate::blueprint::{Blueprint, Environment, Input, listed, read_typed};
+use crate::blueprint::{Blueprint, Environment, Input, InputType, listed, read_typed};
 use crate::diag::{Code, Diagnostic, Findings, Source, Span, suggest};
 use crate::yaml::Node;
 use dsenv_sdk::value::{Map, Value};
@@ -87,11 +87,18 @@ fn settle(
         return read.map_err(|message| refuse(name, message, None, findings)).ok();
     }
     let set = environment.set.get(&format!("inputs.{name}"));
-    if let Some((_, node)) = set.or_else(|| environment.inputs.get(name)) {
+    if let Some((key, node)) = set.or_else(|| environment.inputs.get(name)) {
+        if input.ty == InputType::Secret {
+            let message = format!(
+                "secret input `{name}` stands in the file in clear, for everybody who reads it"
+            );
+            let clear = Diagnostic::warning(Code::E0210, message).at(*key).conceal(node.span);
+            findings.push(clear.help(format!("give it with `--input {name}=...`")));
+        }
         let read = read_node(source, input, node);
         return read.map_err(|message| refuse(name, message, Some(node.span), findings)).ok();
     }
-    if input.default.is_none() {
+    if input.default.is_none() && !input.default_refused {
         let message = format!("nobody gave input `{name}`, and it has no default");
         let help = format!("add `--input {name}=...`");
         let missing = Diagnostic::error(Code::E0502, message).at(input.name.span).help(help);

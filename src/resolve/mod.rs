@@ -7,11 +7,13 @@
 //! `inputs`, `env` and `each` are gone afterwards, but for expressions that mix them with attributes
 //! of resources; those keep them by [`Scope`] and [`Each`]. Pure.
 
+mod agreement;
 mod environment;
 mod members;
 mod overlay;
 mod reader;
 mod shared_fields;
+mod vary;
 
 #[cfg(test)]
 mod tests;
@@ -94,6 +96,8 @@ pub struct Resource {
     pub timeouts_s: [Option<u64>; 3],
     /// The only ways in for people.
     pub access: Vec<Access>,
+    /// Whether nothing was wrong with it, so that others may judge it too.
+    pub sound: bool,
 }
 
 /// The blueprint in one environment.
@@ -133,6 +137,7 @@ pub fn resolve(
         return (None, findings);
     };
     environment.refuse_later(&mut findings);
+    vary::check(blueprint, &mut findings);
     let scope = environment::scope(source, blueprint, environment, inputs, &mut findings);
     let overlay = overlay::read(blueprint, environment, &mut findings);
     let mut members = BTreeMap::new();
@@ -206,7 +211,9 @@ fn read_resources(
     for (name, block) in &whole.blueprint.resources {
         for (addr, each) in whole.members[name].addresses(name) {
             let reader = reader(whole, scope, each, Some(&addr));
-            let resource = shared_fields::read(&reader, block, &addr, ephemeral, findings);
+            let errors = findings.error_count();
+            let mut resource = shared_fields::read(&reader, block, &addr, ephemeral, findings);
+            resource.sound = findings.error_count() == errors;
             resources.insert(addr, resource);
         }
     }

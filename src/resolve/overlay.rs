@@ -31,18 +31,14 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Overlay {
     let mut overlay = Overlay::default();
+    // What an environment gives under `inputs` is set by it like everything else.
+    for (name, (span, node)) in &environment.inputs {
+        if blueprint.inputs.contains_key(name) {
+            may_set(blueprint, &format!("inputs.{name}"), *span, node, findings);
+        }
+    }
     for (path, (span, node)) in &environment.set {
-        let Some((_, bounds)) = blueprint.vary.get(path) else {
-            refuse_path(blueprint, path, *span, findings);
-            continue;
-        };
-        if let Some(message) = out_of_bounds(bounds, node) {
-            let message = format!("`{path}`: {message}");
-            findings.push(
-                Diagnostic::error(Code::E0507, message)
-                    .at(node.span)
-                    .label(bounds.span, "the bounds stand here"),
-            );
+        if !may_set(blueprint, path, *span, node, findings) {
             continue;
         }
         let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
@@ -59,6 +55,24 @@ pub(super) fn read(
         overlay.0.insert(steps, node.clone());
     }
     overlay
+}
+
+/// Says whether `vary` lists the path and this value of it; if not, the findings say why.
+fn may_set(
+    blueprint: &Blueprint,
+    path: &str,
+    span: Span,
+    node: &Node,
+    findings: &mut Findings,
+) -> bool {
+    let Some((_, bounds)) = blueprint.vary.get(path) else {
+        refuse_path(blueprint, path, span, findings);
+        return false;
+    };
+    let Some(message) = out_of_bounds(bounds, node) else { return true };
+    let refused = Diagnostic::error(Code::E0507, format!("`{path}`: {message}")).at(node.span);
+    findings.push(refused.label(bounds.span, "the bounds stand here"));
+    false
 }
 
 fn refuse_path(blueprint: &Blueprint, path: &str, span: Span, findings: &mut Findings) {

@@ -133,7 +133,7 @@ impl Reader<'_> {
     }
 
     /// The place of a plain path in its scalar; the whole scalar when it is not written plainly.
-    fn path_span(&self, node: &Node, text: &str, path: &[String]) -> Span {
+    pub(super) fn path_span(&self, node: &Node, text: &str, path: &[String]) -> Span {
         match text.find(&path.join(".")).or_else(|| text.find(path[0].as_str())) {
             Some(start) => {
                 let plain = text[start..].starts_with(&path.join("."));
@@ -194,6 +194,10 @@ impl Reader<'_> {
                 }
             };
         }
+        if let (Form::Plain, Some(message)) = (form, compiled.foresee(&|path| self.is_secret(path)))
+        {
+            return Err(vec![(None, Mistake { code: Code::E0402, message, help: None })]);
+        }
         if let (Some(_), Form::Plain, 1) = (compiled.sole_path(), form, refs.len()) {
             let only = refs.into_iter().next().expect("there is one");
             return Ok(Term::Ref(only));
@@ -215,6 +219,21 @@ impl Reader<'_> {
     fn now(&self, path: &[String]) -> Lookup {
         lookup_now(self.scope, self.each.as_deref(), path)
             .unwrap_or_else(|| unreachable!("every other root is a resource"))
+    }
+
+    /// Says whether a path is known to lead to a secret, before there is any value.
+    fn is_secret(&self, path: &[String]) -> bool {
+        if let Some(Lookup::Known(value)) = lookup_now(self.scope, self.each.as_deref(), path) {
+            return value.holds_secret();
+        }
+        let (Some(block), Some(members)) =
+            (self.blueprint.resources.get(&path[0]), self.members.get(&path[0]))
+        else {
+            return false;
+        };
+        let at = if matches!(members, Members::Keyed(_)) { 2 } else { 1 };
+        let attribute = path.get(at).and_then(|name| block.kind.attribute(name));
+        attribute.is_some_and(|attribute| attribute.secret)
     }
 
     /// Checks a path; returns the resources' attributes that it refers to, if any.
@@ -306,7 +325,10 @@ impl Reader<'_> {
                     let known: Vec<_> =
                         keys.keys().take(5).map(|key| format!("`{name}[\"{key}\"]`")).collect();
                     let message = format!("`{name}` has no member `{key}`");
-                    let help = format!("there is {}", known.join(", "));
+                    let help = match known.as_slice() {
+                        [] => "its `for_each` is empty here, so it has no members".to_owned(),
+                        known => format!("there is {}", known.join(", ")),
+                    };
                     return Err(Mistake { code: Code::E0306, message, help: Some(help) });
                 }
                 check_attribute(name, kind, rest)?;

@@ -1,7 +1,7 @@
 //! Reads one resource: the fields that stand on every resource, then those of its kind.
 
-use super::Resource;
 use super::reader::Reader;
+use super::{Resource, agreement};
 use crate::blueprint::{Block, listed};
 use crate::diag::{Code, Diagnostic, Findings, Span, suggest};
 use crate::yaml::{Map, Node};
@@ -39,6 +39,7 @@ pub(super) fn read(
             fill_defaults(&field.ty, term);
         }
     }
+    agreement::judge(reader, block, addr, &mut fields, &shared, findings);
     let text = |name: &str| shared.get(name)?.known()?.as_text().map(str::to_owned);
     let network = match fields.get("network").and_then(Term::known) {
         Some(Value::Text(name)) => Some(name.clone()),
@@ -65,6 +66,7 @@ pub(super) fn read(
             parse_duration_s(term.known()?.as_text()?)
         }),
         access: access(shared.get("access")),
+        sound: true,
         fields: fields.into(),
     }
 }
@@ -153,6 +155,24 @@ fn word(mismatch: &Mismatch, field: &Field, node: &Node, addr: Option<&str>) -> 
         }
         _ => diagnostic,
     }
+}
+
+/// The key at this path of a block, or the item of a list; what is above it where there is none.
+pub(super) fn locate_key(block: &Block, path: &[&str]) -> Span {
+    let mut span = block.name.span;
+    let mut node = &block.node;
+    for step in path {
+        if let Some(entry) = node.as_map().and_then(|map| map.get(step)) {
+            (span, node) = (entry.key_span, &entry.value);
+        } else if let Some(item) =
+            node.as_list().and_then(|items| items.get(step.parse::<usize>().ok()?))
+        {
+            (span, node) = (item.span, item);
+        } else {
+            break;
+        }
+    }
+    span
 }
 
 /// Walks down a tree as far as the path goes; an unknown field is underlined at its key.

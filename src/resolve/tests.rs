@@ -219,3 +219,217 @@ resources:
     expect![[r#"[Access { who: "ada", how: "web", from: Some("10.0.0.0/8"), until: Some("2026-12-31") }]"#]]
         .assert_eq(&format!("{access:?}"));
 }
+
+#[test]
+fn what_fields_say_together_is_checked_before_anything_starts() {
+    check(
+        "blueprint: t
+resources:
+  a: {kind: pool, count: {min: 3, max: 1}}
+  b: {kind: pool, count: {min: 0, max: 1, start: 4}}
+  c: {kind: secret}
+  d: {kind: secret, generate: {}, from: x}
+  e:
+    kind: machine
+    environment: {A-B: 1, _ok: 2}
+    services:
+      web: {run: 'x ${self.ports.wbe} ${self.ports.quiet} ${self.ports.web}', port: 80}
+      Api: {run: x, port: 80, health: {http: api}, environment: {1A: ''}}
+      quiet: {run: x}
+  f: {kind: database, engine: postgres, version: '18', lifecycle: {ignore: [storage, siz]}}
+  g: {kind: value, on_destroy: snapshot}
+  h: {kind: secret, from: 12}
+",
+        expect![[r#"
+            E0208 3:27 `count`: `min` is 3, which is more than `max`, 1
+            E0208 4:43 `count`: `start` is 4, which is not from 0 to 1
+            E0206 5:3 nothing says where the secret comes from
+            E0209 6:35 a secret is made or given: `generate` and `from` exclude each other
+            E0210 6:35 the secret stands in the file in clear, for everybody who reads it
+            E0301 9:19 `A-B` is no name of a variable: a letter or `_`, then letters, digits and `_`
+            E0403 11:23 no service `wbe` with a port is here
+            E0403 11:41 no service `quiet` with a port is here
+            E0209 11:79 `Api` and `web` both listen on port 80
+            E0301 12:7 `Api` is no name of a service: a lower-case letter, then letters, digits and `_`, 63 at most
+            E0207 12:40 `services.Api.health.http`: expected a path that begins with `/`, found `api`
+            E0301 12:66 `1A` is no name of a variable: a letter or `_`, then letters, digits and `_`
+            E0202 14:86 a database has no field `siz` to ignore
+            E0209 15:20 `on_destroy: snapshot` keeps data, and a value holds none
+            E0207 16:21 `from`: a secret is a text, not a whole number
+        "#]],
+    );
+}
+
+#[test]
+fn a_literal_secret_is_hidden_and_warned_of() {
+    let yaml = "blueprint: t
+inputs: {plain: {type: string, default: seen}, key: {type: secret, default: LiteralSentinel}}
+resources:
+  a: {kind: secret, from: LiteralSentinel}
+  b: {kind: secret, from: '${inputs.plain}'}
+vary: {inputs.key: [LiteralSentinel]}
+environments: {dev: {provider: local, inputs: {key: LiteralSentinel}}}
+";
+    check(
+        yaml,
+        expect![[r#"
+        a.from = (secret)
+        b.from = (secret)
+    "#]],
+    );
+    let source = Source::new("dsenv.yaml", yaml);
+    let (blueprint, mut findings) = blueprint::parse(&source);
+    let (_, found) = resolve(&source, &blueprint.expect("it is valid"), None, &[]);
+    findings.append(found);
+    expect![[r#"
+        E0210 2:68 the default of `key` stands in the file in clear, for everybody who reads it
+        E0210 4:21 the secret stands in the file in clear, for everybody who reads it
+        E0210 7:48 secret input `key` stands in the file in clear, for everybody who reads it
+    "#]]
+    .assert_eq(&listed(&findings, &source));
+}
+
+#[test]
+fn inputs_and_policies_are_declared_well() {
+    check(
+        "blueprint: t
+inputs:
+  n: {type: integer, min: 5, max: 2, default: 3}
+  m: {type: integer, max: 2, default: 3}
+resources:
+  a: {kind: value, input: '${inputs.m}'}
+policies:
+  - {name: p, rule: 'true'}
+  - {name: p, rule: 'true'}
+",
+        expect![[r#"
+            E0501 3:27 `min` is 5, which is more than `max`, 2: nothing fits
+            E0503 3:47 the default of input `n`: expected a whole number from 5 to 2, found `3`
+            E0503 4:39 the default of input `m`: expected a whole number up to 2, found `3`
+            E0308 9:12 there is a policy `p` already
+        "#]],
+    );
+}
+
+#[test]
+fn vary_names_what_is_there_and_bounds_it() {
+    check(
+        "blueprint: t
+inputs: {n: {type: integer, default: 1}}
+resources:
+  db: {kind: database, engine: postgres, version: '18'}
+  p: {kind: pool, count: 1}
+  v: {kind: value}
+vary:
+  ghost.size: [small]
+  db.nosuch: [a]
+  db.siz: [a]
+  db.version: ['17']
+  db: [a]
+  inputs.m: [1]
+  db.size: small
+  db.storage: []
+  p.count: {min: 2, max: 1}
+  inputs.n: {mn: 1, max: x}
+  p.purchase.spt: [never]
+  p.purchase.spot: [never]
+  p.count.max: {min: 0}
+  v.input.deep: [1]
+",
+        expect![[r#"
+            E0303 8:3 there is no resource `ghost`
+            E0202 9:3 `db` of kind database has no `nosuch`
+            E0202 10:3 `db` of kind database has no `siz`
+            E0509 11:3 `version` of a database is the same in every environment
+            E0303 12:3 `db` names neither an input nor a field of a resource
+            E0504 13:3 the blueprint has no input `m`
+            E0207 14:12 `db.size`: bounds are a list or `min` and `max`, not text
+            E0207 15:15 `db.storage` may have no value at all
+            E0207 16:12 `p.count`: nothing is from 2 to 1
+            E0207 17:13 `inputs.n`: `max` is a whole number
+            E0202 17:14 a bound of `vary` has no `mn`
+            E0202 18:3 `p` of kind pool has no `spt`
+        "#]],
+    );
+}
+
+#[test]
+fn inputs_of_an_environment_are_bound_like_all_that_it_sets() {
+    let yaml = |vary: &str| {
+        format!(
+            "blueprint: t
+inputs: {{n: {{type: integer, default: 1}}}}
+resources: {{v: {{kind: value, input: '${{inputs.n}}'}}}}
+vary: {{{vary}}}
+environments: {{dev: {{provider: local, inputs: {{n: 50}}}}}}
+"
+        )
+    };
+    check(
+        &yaml("inputs.n: {min: 0, max: 2}"),
+        expect![[r#"
+        E0507 5:51 `inputs.n`: 50 is not between 0 and 2
+    "#]],
+    );
+    check(
+        &yaml(""),
+        expect![[r#"
+        E0507 5:48 `inputs.n` is not listed under `vary`
+    "#]],
+    );
+    check(
+        &yaml("inputs.n: [2, 50]"),
+        expect![[r#"
+        v.input = 50
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_empty_is_said_to_be_empty() {
+    let yaml = "blueprint: t
+inputs: {l: {type: list, default: []}}
+resources:
+  a: {kind: value, for_each: '${inputs.l}'}
+  b: {kind: value, input: '${a.x.output}'}
+  c: {kind: machine, services: {s: {run: ''}}}
+  d: {kind: [value]}
+";
+    check(
+        yaml,
+        expect![[r#"
+        E0306 5:30 `a` has no member `x`
+        E0207 6:42 `services.s.run`: expected a text, found an empty text
+        E0207 7:13 `kind` is one word, not a list
+    "#]],
+    );
+    let source = Source::new("dsenv.yaml", yaml);
+    let (blueprint, _) = blueprint::parse(&source);
+    let (_, findings) = resolve(&source, &blueprint.expect("it is read"), None, &[]);
+    let help = findings.iter().flat_map(|found| found.help.clone()).collect::<Vec<_>>();
+    assert_eq!(help, ["its `for_each` is empty here, so it has no members"]);
+}
+
+#[test]
+fn what_will_come_from_a_secret_and_cannot_be_hidden_is_refused_before_it_is_there() {
+    check(
+        "blueprint: t
+resources:
+  s: {kind: secret, generate: {}}
+  m: {kind: secret, for_each: [x], generate: {}}
+  a: {kind: value, input: '${size(s.value)}'}
+  b: {kind: value, input: '${{\"n\": 1, \"eq\": s.value == m.x.value}}'}
+  c: {kind: value, input: '${{s.value: 1}}'}
+  d: {kind: value, input: 'n-${size(s.value)} ${s.value + \"x\"}'}
+  e: {kind: value, input: '${s.value == \"x\" ? \"a\" : \"b\"}'}
+  f: {kind: value, input: '${[\"a\"].exists(x, x == s.value)}'}
+  g: {kind: value, input: '${has(s.value)}'}
+",
+        expect![[r#"
+            E0402 5:27 this cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+            E0402 6:27 this cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+            E0402 7:27 the name of a key cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+            E0402 10:27 this cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+        "#]],
+    );
+}

@@ -53,6 +53,12 @@ pub trait Disk: Send + Sync {
         self.rename(&draft, path)?;
         self.sync_dir(parent_of(path))
     }
+
+    /// Puts `bytes` in the place of a file that is somebody else's, as [`Disk::write_atomic`] does:
+    /// who may read it stays as it is, and a link still leads to it afterwards.
+    fn rewrite(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+        self.write_atomic(path, bytes)
+    }
 }
 
 /// A file that is only appended to.

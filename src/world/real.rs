@@ -183,6 +183,20 @@ impl Disk for RealDisk {
         open(path, OpenOptions::new().write(true).create(true).truncate(true))
     }
 
+    fn rewrite(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+        let target = fs::canonicalize(path).map_err(|cause| DiskError::new("find", path, cause))?;
+        let fail = |cause| DiskError::new("write", &target, cause);
+        let mode = fs::metadata(&target).map_err(fail)?.permissions();
+        let draft = super::disk::draft_path(&target);
+        let mut file = self.create(&draft)?;
+        file.append(bytes)?;
+        file.sync()?;
+        drop(file);
+        fs::set_permissions(&draft, mode).map_err(fail)?;
+        self.rename(&draft, &target)?;
+        self.sync_dir(super::disk::parent_of(&target))
+    }
+
     fn open_append(&self, path: &Path) -> Result<Box<dyn AppendFile>, DiskError> {
         open(path, OpenOptions::new().append(true).create(true))
     }
@@ -294,6 +308,21 @@ impl DiskGuard for RealGuard {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_rewritten_keeps_its_mode_and_the_link_to_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, link) = (folder.path().join("real.yaml"), folder.path().join("dsenv.yaml"));
+        fs::write(&file, "old").expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("allowed");
+        std::os::unix::fs::symlink("real.yaml", &link).expect("linked");
+        RealDisk.rewrite(&link, b"new").expect("written");
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert_eq!(fs::read_to_string(&file).expect("there"), "new");
+        let mode = fs::metadata(&file).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+    }
 
     #[test]
     fn values_of_inputs_are_not_in_the_command_line() {

@@ -1,6 +1,6 @@
 //! What is refused, kept or forgotten: data, accounts, addresses, pins.
 
-use crate::lab::{Lab, addr, codes, outcome};
+use crate::lab::{Lab, addr, codes, outcome, words};
 use dsenv::diag::Code;
 use dsenv::diff::{Mode, Wishes};
 use dsenv::drive::Ended;
@@ -141,4 +141,49 @@ fn what_stands_on_a_fixed_name_is_replaced_with_it_delete_first() {
     lab.apply(&text(2));
     assert_eq!(lab.take_changes(), ["delete c", "delete a", "create a", "create c"]);
     lab.assert_settled();
+}
+
+/// Neutral arguments may be taken from each other in any number of steps.
+#[test]
+fn a_long_chain_of_arguments_is_planned_and_one_that_doubles_is_refused() {
+    let chain = |length: usize, link: &dyn Fn(usize) -> String| {
+        let block = |at: usize| {
+            let input = if at == 0 { "1".to_owned() } else { link(at - 1) };
+            format!("r{at}: {{kind: value, input: {input}}}\n")
+        };
+        (0..length).map(block).collect::<String>()
+    };
+    let mut lab = Lab::new();
+    let long = chain(600, &|before| format!("'${{r{before}.input}}'"));
+    assert!(lab.apply(&long).is_complete());
+    let mut lab = Lab::new();
+    let pairs = chain(40, &|it| format!("['${{r{it}.input}}', '${{r{it}.input}}']"));
+    assert_eq!(lab.refused(&pairs), [Code::E0402]);
+}
+
+/// What the provider remarks comes with the rest, of every resource that is fine by itself.
+#[test]
+fn all_findings_come_in_one_round() {
+    let text = "blueprint: Bad Name\nenvironments: {prod: {provider: fake}}\nresources:\n  \
+                odd: {kind: bukket}\n  \
+                loop_a: {kind: value, input: '${loop_b.output}'}\n  \
+                loop_b: {kind: value, input: '${loop_a.output}'}\n  \
+                box: {kind: machine, purchase: {on_interruption: hibernate}}\n  \
+                bad: {kind: machine, purchase: {on_interruption: hibernate}, cpus: many}\n";
+    let mut found = Lab::new().refused(text);
+    found.sort();
+    let once = [Code::E0204, Code::E0207, Code::E0301, Code::E0601, Code::E0701];
+    assert_eq!(found, once);
+}
+
+#[test]
+fn a_long_cycle_is_told_by_its_ends() {
+    let block =
+        |at: usize| format!("r{at}: {{kind: value, input: '${{r{}.output}}'}}\n", (at + 1) % 500);
+    let lab = Lab::new();
+    lab.write(&(0..500).map(block).collect::<String>());
+    let problem = lab.try_plan().err().expect("a cycle");
+    let text = words(problem);
+    assert!(text.contains("and so on over 494 more"), "{text}");
+    assert!(text.len() < 2_000, "{text}");
 }

@@ -120,7 +120,8 @@ fn no_function_is_too_long() {
             let head = line.trim_start();
             let is_fn = head.starts_with("fn ")
                 || head.contains(" fn ") && (head.starts_with("pub") || head.starts_with("async"));
-            if !is_fn || head.starts_with("//") {
+            // A declaration in a trait has no body to measure.
+            if !is_fn || head.starts_with("//") || head.ends_with(';') {
                 continue;
             }
             let close = format!("{}}}", " ".repeat(indent));

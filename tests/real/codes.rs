@@ -298,5 +298,7 @@ fn a_secret_is_in_no_file_and_in_no_answer_unless_asked_for() {
     ] {
         let ran = place.run(&[command, &["-e", "dev"]].concat());
         assert!(!ran.out.contains(&secret) && !ran.err.contains(&secret), "{command:?}");
+        let warned = ran.err.contains("warning: secrets stand as `(secret)`");
+        assert_eq!(warned, command.contains(&"--env-file"), "{command:?}: {}", ran.err);
     }
 }

@@ -140,17 +140,21 @@ fn reach(place: &Place) {
     assert_eq!(token.trim().len(), 32);
     let graph = place.ok(&["graph"]).out;
     assert!(graph.contains("web") && graph.contains("lake"), "{graph}");
+    let picture = place.ok(&["graph", "--format", "svg"]).out;
+    assert!(picture.starts_with("<svg ") && picture.contains(">lake</text>"), "{picture}");
 }
 
 fn wrong_names_are_refused(place: &Place) {
     for command in [&["logs", "wbe"][..], &["ssh", "wbe"], &["exec", "wbe", "--", "true"]] {
-        let ran = place.run(command);
-        assert_eq!(ran.code, 1, "{command:?}: {}", ran.err);
-        ran.says(&["`wbe`", "help: "]);
+        let ran = place.refuses(command, 1, "E0814");
+        ran.says(&["`wbe`", "help: did you mean `web`?"]);
     }
-    let ran = place.run(&["connect", "net"]);
-    assert_eq!(ran.code, 1);
-    ran.says(&["`net`", "help: "]);
+    let ran = place.refuses(&["logs", "web", "--service", "htp"], 1, "E0814");
+    ran.says(&["no service `htp`", "help: did you mean `http`?"]);
+    let ran = place.refuses(&["connect", "net"], 1, "E0814");
+    ran.says(&["`net` is a network, which cannot be connected to", "help: "]);
+    let ran = place.refuses(&["connect", "web"], 1, "E0814");
+    ran.says(&["`web` is a machine", "help: `dsenv ssh web` opens a shell in it"]);
 }
 
 #[test]

@@ -257,6 +257,28 @@ fn without_an_environment_every_command_that_needs_one_is_refused() {
 }
 
 #[test]
+fn what_is_there_and_cannot_be_entered_is_said_so() {
+    let place = Place::new(
+        "blueprint: small\nresources:\n  token: {kind: secret, generate: {length: 20}}\nenvironments:\n  dev: {provider: local, ephemeral: true}\n",
+    );
+    place.apply();
+    for (command, done) in [
+        (&["exec", "token", "--", "true"][..], "entered"),
+        (&["ssh", "token"], "entered"),
+        (&["logs", "token"], "asked for logs"),
+        (&["connect", "token"], "connected to"),
+    ] {
+        let ran = place.refuses(command, 1, "E0814");
+        ran.says(&[&format!("`token` is a secret, which cannot be {done}"), "help: "]);
+    }
+    let ran = place.refuses(&["exec", "nope", "--", "true"], 1, "E0814");
+    ran.says(&["this environment has no `nope`", "nothing in this environment can be entered"]);
+    let ran = place.run(&["errors", "--class", "nope"]);
+    assert_eq!(ran.code, 64, "{}", ran.err);
+    ran.says(&["nope", "conflict", "quota", "unknown"]);
+}
+
+#[test]
 fn apply_without_a_terminal_needs_yes() {
     let place = Place::new(
         "blueprint: small\nresources:\n  token: {kind: secret, generate: {length: 20}}\nenvironments:\n  dev: {provider: local, ephemeral: true}\n",

@@ -519,6 +519,20 @@ pub enum OpErrorClass {
 }
 
 impl OpErrorClass {
+    /// Every name that [`OpErrorClass::name`] gives, sorted.
+    pub const NAMES: &[&str] = &[
+        "conflict",
+        "denied",
+        "in_use",
+        "invalid",
+        "no_capacity",
+        "not_found",
+        "partial",
+        "quota",
+        "throttled",
+        "unknown",
+    ];
+
     /// Names the class, for people and for `dsenv errors`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -623,6 +637,24 @@ fn variable_stem(target: &Addr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_class_is_listed_by_its_name() {
+        let observed = Observed { remote_id: String::new(), values: Map::new() };
+        let classes = [
+            OpErrorClass::Conflict,
+            OpErrorClass::Denied { permission: None },
+            OpErrorClass::InUse,
+            OpErrorClass::Invalid,
+            OpErrorClass::NoCapacity,
+            OpErrorClass::NotFound,
+            OpErrorClass::Partial(Box::new(observed)),
+            OpErrorClass::Quota,
+            OpErrorClass::Throttled { retry_after_ms: None },
+            OpErrorClass::Unknown,
+        ];
+        assert_eq!(classes.map(|class| class.name()).as_slice(), OpErrorClass::NAMES);
+    }
 
     #[test]
     fn a_token_depends_on_all_three() {

@@ -502,6 +502,7 @@ fn describe(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::List(_) | Value::Map(_) | Value::Secret(_) => value.shape().to_owned(),
+        Value::Text(text) if text.is_empty() => "an empty text".to_owned(),
         scalar => {
             let mut text = scalar.to_string();
             if text.len() > 60 {
@@ -526,7 +527,7 @@ fn check_scalar(ty: &Type, value: &Value) -> Result<(), (Rule, String)> {
         }
         (Type::Text, Value::Text(text)) => {
             if text.is_empty() {
-                wrong(Rule::Bounds)
+                wrong(Rule::Type)
             } else {
                 Ok(())
             }
@@ -655,6 +656,10 @@ mod tests {
         assert_eq!(
             messages(&COUNT, Value::Int(9)),
             ["expected a whole number from 0 to 8, found `9`"]
+        );
+        assert_eq!(
+            messages(&Type::Text, Value::text("")),
+            ["expected a text, found an empty text"]
         );
         assert_eq!(
             messages(&EITHER, Value::text("many")),

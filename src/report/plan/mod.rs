@@ -352,7 +352,7 @@ fn why(reason: &Reason, action: Action) -> String {
         }
         Reason::Interrupted => "it was interrupted before".to_owned(),
         Reason::Requested => "`--replace` names it".to_owned(),
-        Reason::BlockGone => "its block is gone".to_owned(),
+        Reason::BlockGone => "the blueprint no longer has it".to_owned(),
         Reason::Destroy => "the environment is destroyed".to_owned(),
         Reason::Deposed => "it was replaced before".to_owned(),
         Reason::Same => "nothing differs".to_owned(),
