@@ -1,6 +1,6 @@
 //! Edits of the state, and what somebody did to it or to the cloud meanwhile.
 
-use crate::lab::{Lab, addr, codes, lines_of, outcome};
+use crate::lab::{Lab, addr, codes, lines_of, outcome, words};
 use dsenv::diag::Code;
 use dsenv::diff::{Mode, Wishes};
 use dsenv::drive::Ended;
@@ -36,7 +36,7 @@ fn a_renamed_resource_keeps_its_object() {
     lab.apply("a: {kind: value, input: 1}\nc: {kind: value, input: \"${a.output}\"}");
     let id = lab.id("a");
     let (front, site) = (lab.front(), lab.site());
-    lab.block_on(site.rename(&front, &addr("a"), &addr("b"))).ok().expect("b is free");
+    lab.block_on(site.rename(&front, &addr("a"), &addr("b"))).map_err(words).expect("b is free");
     lab.cloud.clear_calls();
     lab.write("b: {kind: value, input: 1}\nc: {kind: value, input: \"${b.output}\"}");
     assert_eq!(lab.id("b"), id);
@@ -56,7 +56,7 @@ fn a_state_that_is_gone_is_not_taken_for_a_new_one() {
     assert_eq!(codes(lab.try_plan().err().expect("it is gone")), [Code::E0802]);
     let front = lab.front();
     let site = lab.site();
-    let serial = lab.block_on(site.restore(&front, 1)).ok().expect("it is kept");
+    let serial = lab.block_on(site.restore(&front, 1)).map_err(words).expect("it is kept");
     assert_eq!(serial, 2, "serials only grow");
     lab.assert_settled();
     assert!(lab.state().protected.contains(&addr("a")));
@@ -71,7 +71,7 @@ fn a_restore_across_a_replacement_loses_no_object() {
     lab.apply(&text(2));
     let living = lab.id("a");
     let (front, site) = (lab.front(), lab.site());
-    lab.block_on(site.restore(&front, 1)).ok().expect("it is kept");
+    lab.block_on(site.restore(&front, 1)).map_err(words).expect("it is kept");
     let state = lab.state();
     let deposed = &state.resources[&addr("a")].deposed;
     assert_eq!(deposed.len(), 1);
@@ -95,7 +95,7 @@ fn data_that_a_restore_put_aside_is_not_deleted_unasked() {
     lab.apply(&text(", encrypted: false"));
     lab.options.allowed.replace.clear();
     let (front, site) = (lab.front(), lab.site());
-    lab.block_on(site.restore(&front, 1)).ok().expect("it is kept");
+    lab.block_on(site.restore(&front, 1)).map_err(words).expect("it is kept");
     assert_eq!(lab.refused(&text("")), [Code::E0809]);
     lab.options.allowed.delete_data = vec![addr("db")];
     lab.apply_and_settle(&text(""));
@@ -177,15 +177,15 @@ fn a_plan_amid_an_apply_says_so() {
         let plan = async {
             tokio::time::sleep(Duration::from_millis(7_000)).await;
             let site = other.site();
-            let (compiled, _) = site.compile(&other.request()).ok().expect("it compiles");
-            site.plan(&compiled, &other.options).await.ok().expect("it plans")
+            let (compiled, _) = site.compile(&other.request()).map_err(words).expect("it compiles");
+            site.plan(&compiled, &other.options).await.map_err(words).expect("it plans")
         };
         futures::join!(lab.running(), plan).1
     });
     let holder = planned.amid.expect("the apply runs");
     assert_eq!(holder.operation, "apply");
     assert_eq!(planned.recovered.adopted, []);
-    let planned = lab.try_plan().ok().expect("it plans");
+    let planned = lab.try_plan().map_err(words).expect("it plans");
     assert!(planned.amid.is_none() && planned.plan.is_empty());
 }
 
@@ -198,8 +198,8 @@ fn an_object_is_not_imported_twice() {
     let args = [("input".to_owned(), Value::Int(1))].into();
     let id = lab.cloud.put_foreign("fake.object", &args);
     let site = lab.site();
-    let (compiled, _) = site.compile(&lab.request()).ok().expect("it compiles");
-    lab.block_on(site.import(&compiled, &addr("a"), &id)).ok().expect("it is free");
+    let (compiled, _) = site.compile(&lab.request()).map_err(words).expect("it compiles");
+    lab.block_on(site.import(&compiled, &addr("a"), &id)).map_err(words).expect("it is free");
     let twice = lab.block_on(site.import(&compiled, &addr("b"), &id));
     assert_eq!(codes(twice.expect_err("it is taken")), [Code::E0814]);
     let planned = lab.plan(text);

@@ -3,7 +3,7 @@
 //! What is counted is allocations and their bytes on the thread that runs the engine: a list that is
 //! copied for each node, a map that is built for each step, shows in both. Times are in `tests/bench`.
 
-use crate::lab::Lab;
+use crate::lab::{Lab, words};
 use dsenv_fake::Values;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -81,10 +81,10 @@ fn ten_times_the_resources_are_ten_times_the_work() {
         let mut lab = Lab::of(Values::Builtin);
         let text = layers(count);
         let plan = work(|| drop(lab.plan(&text)));
-        let apply = work(|| drop(lab.run_unchecked().ok().expect("it is applied")));
+        let apply = work(|| drop(lab.run_unchecked().map_err(words).expect("it is applied")));
         let again = work(|| assert!(lab.plan(&text).plan.is_empty()));
         lab.write("{}");
-        let destroy = work(|| drop(lab.run_unchecked().ok().expect("it is destroyed")));
+        let destroy = work(|| drop(lab.run_unchecked().map_err(words).expect("it is destroyed")));
         assert!(lab.state().resources.is_empty());
         [("plan", plan), ("apply", apply), ("plan, no change", again), ("destroy", destroy)]
     };
