@@ -478,6 +478,24 @@ impl Server {
         Ok(Recovered::Clear(working.len()))
     }
 
+    /// Ends the server when it is one that dsenv started and no supervisor watches any more; says
+    /// whether nothing is in the way of a start now. A server that somebody else started on this
+    /// data, by other words, is left alone.
+    pub async fn end_orphan(&self) -> Result<bool, ServerError> {
+        let Recovered::Running(pid) = self.recover().await? else { return Ok(true) };
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        let ours = [format!("listen_addresses={}", self.address), format!("port={}", self.port)];
+        if !ours.iter().all(|word| words.contains(&word.as_bytes())) {
+            return Ok(false);
+        }
+        let left = end_all(&self.data_dir).await;
+        if left.is_empty() {
+            return Ok(matches!(self.recover().await?, Recovered::Clear(_)));
+        }
+        Err(ServerError::Stuck { path: self.data_dir.clone(), pids: left })
+    }
+
     /// Returns once this server answers SQL, and not another one at the same port.
     pub async fn wait_ready(&self, password: &Secret, within: Duration) -> Result<(), ServerError> {
         let mut last = None;

@@ -315,7 +315,18 @@ async fn start(
     let unit = unit(env, record, &known.server, address);
     client.put_unit(unit).await.map_err(supervisor_error)?;
     let what = format!("the database at {address}");
-    env.wait_healthy(&client, &name, &what, READY_WITHIN).await?;
+    if let Err(error) = env.wait_healthy(&client, &name, &what, READY_WITHIN).await {
+        // A supervisor that came back starts it by itself, before what a killed server left is out
+        // of the way: a zombie under a slow init passes for a running postmaster, and one that
+        // outlived its supervisor unseen has the data open.
+        let units = client.list().await.map_err(supervisor_error)?;
+        let runs = units.iter().any(|unit| unit.name == name && unit.pid.is_some());
+        if runs || !known.server.end_orphan().await.map_err(server_error)? {
+            return Err(error);
+        }
+        client.restart(&name).await.map_err(supervisor_error)?;
+        env.wait_healthy(&client, &name, &what, READY_WITHIN).await?;
+    }
     known.server.wait_ready(&known.password, READY_WITHIN).await.map_err(server_error)?;
     if left_roles(env, record)?.is_empty() {
         return Ok(());
