@@ -10,10 +10,12 @@
 
 use super::ExprError;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
+use cel::common::types::{CelInt, CelList};
 use cel::common::value::CowVal;
 use cel::context::Context;
 use cel::{ExecutionError, FunctionContext};
 use dsenv_sdk::value::Value;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many brackets and operators of an expression may stand inside each other.
@@ -41,6 +43,9 @@ const BYTES_A_STEP: usize = 64;
 
 /// The function that [`meter`] puts in: not a name that can be typed.
 const CHARGE: &str = "@charge";
+
+/// The same for what a comprehension goes over.
+const RANGE: &str = "@range";
 
 /// How deep an expression goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +185,7 @@ pub(super) fn meter(node: &mut IdedExpr) {
             for inner in [&mut each.iter_range, &mut each.loop_step, &mut each.result] {
                 meter(inner);
             }
-            charge(&mut each.iter_range);
+            put_in(RANGE, &mut each.iter_range);
             charge_items(&mut each.loop_step);
         }
     }
@@ -203,24 +208,25 @@ fn charge_items(step: &mut IdedExpr) {
         (operators::CONDITIONAL, [_, taken, _]) => charge_items(taken),
         (operators::ADD, [_, added]) => {
             if let Expr::List(list) = &mut added.expr {
-                list.elements.iter_mut().for_each(charge);
+                list.elements.iter_mut().for_each(|item| put_in(CHARGE, item));
             }
         }
         _ => {}
     }
 }
 
-fn charge(node: &mut IdedExpr) {
+/// Puts a call of a function of ours around a node.
+fn put_in(function: &str, node: &mut IdedExpr) {
     let inner = std::mem::take(node);
     node.id = inner.id;
     node.expr =
-        Expr::Call(CallExpr { func_name: CHARGE.to_owned(), target: None, args: vec![inner] });
+        Expr::Call(CallExpr { func_name: function.to_owned(), target: None, args: vec![inner] });
 }
 
 /// What is inside a charge; the node itself when it is none.
 pub(super) fn uncharged(node: &IdedExpr) -> &IdedExpr {
     match &node.expr {
-        Expr::Call(call) if call.func_name == CHARGE => &call.args[0],
+        Expr::Call(call) if [CHARGE, RANGE].contains(&&*call.func_name) => &call.args[0],
         _ => node,
     }
 }
@@ -235,19 +241,51 @@ type Function = Box<
 
 /// Gives an evaluation its budget: a charge that does not fit ends it.
 pub(super) fn allow(context: &mut Context<'_, '_>) {
-    let spent = AtomicUsize::new(0);
+    let spent = Arc::new(AtomicUsize::new(0));
+    let pays = spent.clone();
     let charge: Function = Box::new(move |call| {
         let value = call.args.remove(0);
-        let size = value.as_sizer().map_or(0, |value| *value.size().inner());
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let is_text = value.get_type().name() == "string";
-        let steps = if is_text { 1 + size / BYTES_A_STEP } else { size.max(1) };
-        if spent.fetch_add(steps, Ordering::Relaxed) + steps > EXPRESSION_STEPS_MAX {
-            return Err(ExecutionError::function_error(CHARGE, "the budget is spent"));
-        }
+        pay(&pays, &value)?;
         Ok(value)
     });
+    let range: Function = Box::new(move |call| {
+        let value = call.args.remove(0);
+        pay(&spent, &value)?;
+        Ok(in_order(value))
+    });
     context.add_function(CHARGE, charge).expect("no other function has this name");
+    context.add_function(RANGE, range).expect("no other function has this name");
+}
+
+fn pay(spent: &AtomicUsize, value: &CowVal<'_, '_>) -> Result<(), ExecutionError> {
+    let size = value.as_sizer().map_or(0, |value| *value.size().inner());
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let is_text = value.get_type().name() == "string";
+    let steps = if is_text { 1 + size / BYTES_A_STEP } else { size.max(1) };
+    if spent.fetch_add(steps, Ordering::Relaxed) + steps > EXPRESSION_STEPS_MAX {
+        return Err(ExecutionError::function_error(CHARGE, "the budget is spent"));
+    }
+    Ok(())
+}
+
+/// What a comprehension goes over: of a map the keys, sorted. CEL says nothing of their order, and
+/// its maps give another one each time: a plan would never be the same twice (law 2).
+fn in_order<'b, 'v>(value: CowVal<'b, 'v>) -> CowVal<'b, 'v> {
+    if value.get_type().name() != "map" {
+        return value;
+    }
+    let Some(iterable) = value.as_iterable() else { return value };
+    let (mut keys, mut rest) = (Vec::new(), iterable.iter());
+    while let Some(key) = rest.next() {
+        keys.push(key.clone_as_boxed());
+    }
+    drop(rest);
+    // Numbers by value, and before texts, which Debug quotes.
+    keys.sort_by_cached_key(|key| {
+        let number = key.downcast_ref::<CelInt>().map(|number| *number.inner());
+        (number.is_none(), number, format!("{key:?}"))
+    });
+    CowVal::owned(CelList::from(keys))
 }
 
 /// Refuses a value that is too large or too deep; the error is worded for the user. Never shows it.

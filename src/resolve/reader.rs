@@ -217,8 +217,13 @@ impl Reader<'_> {
 
     /// What a path stands for that needs no resource.
     fn now(&self, path: &[String]) -> Lookup {
-        lookup_now(self.scope, self.each.as_deref(), path)
-            .unwrap_or_else(|| unreachable!("every other root is a resource"))
+        lookup_now(self.scope, self.each.as_deref(), path).unwrap_or_else(|| {
+            // Any other root is a resource, and without a reference it is one without members.
+            let members = self.members.get(&path[0]);
+            let is_empty = matches!(members, Some(Members::Keyed(keys)) if keys.is_empty());
+            assert!(is_empty, "a resource with members is referred to");
+            Lookup::Known(Value::Map(BTreeMap::new()))
+        })
     }
 
     /// Says whether a path is known to lead to a secret, before there is any value.

@@ -1,7 +1,7 @@
 //! Reads one resource: the fields that stand on every resource, then those of its kind.
 
 use super::reader::Reader;
-use super::{Resource, agreement};
+use super::{Members, Resource, agreement};
 use crate::blueprint::{Block, listed};
 use crate::diag::{Code, Diagnostic, Findings, Span, suggest};
 use crate::yaml::{Map, Node};
@@ -360,7 +360,10 @@ fn named(
     };
     let all = members.addresses(&addr.name).into_iter().map(|(addr, _)| addr);
     let found: Vec<Addr> = all.filter(|member| addr.covers(member)).collect();
-    if found.is_empty() {
+    // A `for_each` over nothing has no members, and all of them are there.
+    let all_of_none =
+        addr.key.is_none() && matches!(members, Members::Keyed(keys) if keys.is_empty());
+    if found.is_empty() && !all_of_none {
         let message = format!("`{what}` names `{text}`, which is not there in this environment");
         let mut absent = Diagnostic::error(Code::E0305, message).at(span);
         absent.address.clone_from(&reader.addr);
