@@ -6,7 +6,7 @@
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{Action, Change, Reason};
 use crate::plan::{Plan, Verb};
-use crate::state::State;
+use crate::state::{State, Status};
 use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{OnDestroy, Provider};
 use std::collections::BTreeSet;
@@ -91,6 +91,10 @@ fn judge_data(
     let addr = &change.addr;
     let prior = state.resources.get(addr)?;
     let holds_data = provider.native_type(&prior.ty).is_some_and(|ty| ty.holds_data);
+    // Its deletion was agreed to and begun, and was interrupted.
+    if prior.current.as_ref().is_some_and(|object| object.status == Status::Deleting) {
+        return None;
+    }
     let named = |names: &[Addr]| names.iter().any(|name| name.covers(addr));
     if !holds_data || named(&allowed.delete_data) {
         return None;

@@ -64,8 +64,9 @@ pub(super) async fn run(setting: &Setting, typed: Typed) -> Result<Exit, Problem
             let front = setting.front()?;
             let at = setting.site.restore(&front, serial).await?;
             let text = format!(
-                "The state is what it was at serial {serial}, and has serial {at} now. Nothing \
-                 else was changed: `dsenv plan` shows what differs."
+                "The state knows again what it knew at serial {serial}, beside what was made or \
+                 known since, and has serial {at} now. Nothing else was changed: `dsenv plan` shows \
+                 what differs."
             );
             setting.done("state restore", json!({"restored": serial, "serial": at}), &text);
             Ok(Exit::Done)

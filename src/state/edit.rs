@@ -5,6 +5,8 @@
 
 use super::State;
 use dsenv_sdk::Addr;
+use dsenv_sdk::addr::{Key, Part};
+use dsenv_sdk::provider::GRANT;
 
 /// Why an edit is refused. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,21 +41,36 @@ pub fn rename(state: &mut State, from: &Addr, to: &Addr) -> Result<(), EditError
     if from.part.is_some() || to.part.is_some() {
         return Err(EditError::Part);
     }
-    let moved: Vec<Addr> =
-        state.resources.keys().filter(|addr| addr.owner() == *from).cloned().collect();
+    // A resource with `for_each` goes with all its members, and each keeps its key.
+    let whole = from.key.is_none() && to.key.is_none();
+    let belongs = |addr: &Addr| addr.owner() == *from || whole && from.covers(addr);
+    let moved: Vec<Addr> = state.resources.keys().filter(|addr| belongs(addr)).cloned().collect();
     if moved.is_empty() {
         return Err(EditError::NotThere(from.clone()));
     }
     if state.resources.keys().any(|addr| to.covers(addr)) {
         return Err(EditError::Taken(to.clone()));
     }
-    let renamed = |addr: &Addr| {
-        if addr.owner() == *from {
-            Addr { part: addr.part.clone(), ..to.clone() }
-        } else {
-            addr.clone()
+    let own = |addr: &Addr| {
+        if !belongs(addr) {
+            return addr.clone();
         }
+        let key = if whole { addr.key.clone() } else { to.key.clone() };
+        Addr { name: to.name.clone(), key, part: addr.part.clone() }
     };
+    // A grant is named after what it is to, by whoever uses it.
+    let renamed = |addr: &Addr| {
+        let mut addr = own(addr);
+        if let Some(Part { name, key: Some(Key::Text(target)) }) = &mut addr.part
+            && **name == *GRANT
+            && let Ok(known) = target.parse::<Addr>()
+        {
+            *target = own(&known).to_string().into();
+        }
+        addr
+    };
+    let users = state.resources.keys().filter(|addr| renamed(addr) != **addr && !belongs(addr));
+    let moved: Vec<Addr> = moved.into_iter().chain(users.cloned()).collect();
     for addr in moved {
         let resource = state.remove(&addr).expect("it was just listed");
         state.put(renamed(&addr), resource);
@@ -146,6 +163,17 @@ mod tests {
         rename(&mut state, &addr("a"), &addr("b")).expect("b is free");
         assert_eq!(state.next_generation(&addr("a")), 2);
         assert_eq!(state.next_generation(&addr("b")), 8);
+    }
+
+    #[test]
+    fn grants_and_members_go_along() {
+        let mut state =
+            state(&["db", "m", "m.grant[\"db\"]", "w[\"x\"]", "w[\"y\"]"], &["w[\"x\"]"]);
+        rename(&mut state, &addr("db"), &addr("store")).expect("it is free");
+        rename(&mut state, &addr("w"), &addr("v")).expect("it is free");
+        let names: Vec<String> = state.resources.keys().map(Addr::to_string).collect();
+        assert_eq!(names, ["m", "m.grant[\"store\"]", "store", "v[\"x\"]", "v[\"y\"]"]);
+        assert!(state.protected.contains(&addr("v[\"x\"]")));
     }
 
     #[test]
