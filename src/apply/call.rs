@@ -10,7 +10,7 @@ use dsenv_sdk::provider::{
     Progress, Token, Update,
 };
 use dsenv_sdk::schema::NativeType;
-use dsenv_sdk::value::Map;
+use dsenv_sdk::value::{Map, Value};
 use std::sync::Arc;
 
 /// How long an operation may take unless the blueprint says otherwise.
@@ -171,4 +171,33 @@ pub(super) fn timed_out(after_ms: u64) -> OpError {
     OpError::new(OpErrorClass::Unknown, message).help(
         "apply again: what exists is found and adopted; `timeouts` in the block gives it longer",
     )
+}
+
+/// The shortest secret that is looked for: a shorter one would be found in words that are not it.
+const SECRET_SHOWN_MIN: usize = 4;
+
+/// Puts a word in the place of every secret among the arguments, wherever an error quotes it.
+pub(super) fn hide_secrets<'a>(error: &mut OpError, args: impl Iterator<Item = &'a Value>) {
+    let mut secrets: Vec<&str> = Vec::new();
+    args.for_each(|value| collect_secrets(value, &mut secrets));
+    secrets.retain(|secret| secret.len() >= SECRET_SHOWN_MIN);
+    // The longest first: one may be a part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    let texts = error.causes.iter_mut().chain([&mut error.message]).chain(&mut error.help);
+    for text in texts {
+        for secret in &secrets {
+            if text.contains(secret) {
+                *text = text.replace(secret, "(secret)");
+            }
+        }
+    }
+}
+
+fn collect_secrets<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
+    match value {
+        Value::Secret(secret) => into.push(secret.expose()),
+        Value::List(items) => items.iter().for_each(|item| collect_secrets(item, into)),
+        Value::Map(map) => map.values().for_each(|item| collect_secrets(item, into)),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
+    }
 }

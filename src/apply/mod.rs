@@ -485,10 +485,17 @@ impl<'a> Run<'a> {
         self.written.push(Event::StepDone { addr: step.addr.clone(), verb, elapsed_ms });
     }
 
-    fn fail(&mut self, number: u32, error: OpError) {
+    fn fail(&mut self, number: u32, mut error: OpError) {
         let step = &self.plan.steps[number as usize];
         let verb = Work::from(&step.verb);
-        let before = self.running.remove(&number).map(|running| running.before);
+        let running = self.running.remove(&number);
+        // A provider quotes what a program printed, and a program may print what it was given.
+        let objects = self.state.resources.values().filter_map(|it| it.current.as_ref());
+        let known = objects.flat_map(|object| object.observed.values.values());
+        let given = running.iter().flat_map(|running| running.args.values());
+        let secrets = given.chain(self.plan.scope.inputs.values()).chain(known);
+        call::hide_secrets(&mut error, secrets);
+        let before = running.map(|running| running.before);
         transition::failed(&self.script, self.state, step, &error, before.unwrap_or_default());
         self.record(number, step, Phase::Failed, Some(Failure::from(&error)));
         for skipped in self.schedule.failed(number) {

@@ -50,6 +50,52 @@ blueprint: demo
     assert_eq!(one, other);
 }
 
+/// Laws 2 and 3: what goes over a map goes over it in one order.
+#[test]
+fn going_over_a_map_has_an_order() {
+    let text = "blueprint: demo\nenvironments: {test: {provider: fake, ephemeral: true}}\n\
+                inputs: {none: {type: list, default: []}}\nresources:\n  \
+                p: {kind: value, for_each: [f, a, e, b, d, c], input: \"${each.key}\"}\n  \
+                none: {kind: value, for_each: \"${inputs.none}\", input: 1}\n  \
+                o: {kind: value, input: \"${p.map(k, p[k].output)}\"}\n  \
+                n: {kind: value, input: \"${{10: 1, 9: 2, 'x': 3}.map(k, k)}\"}\n  \
+                z: {kind: value, input: \"${size(none) + size(none.map(k, k))}\", depends_on: [none]}\n";
+    let mut lab = Lab::of(Values::Builtin);
+    lab.apply_and_settle(text);
+    let state = lab.state();
+    let output = |addr: &str| {
+        let resource = &state.resources[&crate::lab::addr(addr)];
+        resource.current.as_ref().expect("it is there").args["input"].to_string()
+    };
+    assert_eq!(output("o"), r#"["a", "b", "c", "d", "e", "f"]"#);
+    assert_eq!(output("n"), r#"[9, 10, "x"]"#);
+    assert_eq!(output("z"), "0");
+    for _ in 0..5 {
+        assert!(lab.plan(text).plan.is_empty());
+    }
+}
+
+/// Law 12: a provider may quote a program that prints what it was given.
+#[test]
+fn a_secret_that_a_provider_quotes_is_hidden() {
+    const SENTINEL: &str = "Tr0ub4dor-and-3-horses";
+    let text = "blueprint: demo\nenvironments: {test: {provider: fake, ephemeral: true}}\n\
+                inputs: {pw: {type: secret}}\nresources:\n  \
+                a: {kind: value, input: \"run ${inputs.pw} now\"}\n";
+    let mut lab = Lab::of(Values::Objects);
+    lab.inputs = vec![("pw".to_owned(), SENTINEL.to_owned())];
+    let says = What::Says(format!("it printed `{SENTINEL}`"));
+    lab.cloud.inject(CallMatch::verb(Verb::Create).fails(says));
+    let outcome = lab.attempt(text);
+    assert_eq!(outcome.failed[0].error.message, "it printed `(secret)`");
+    let said = format!("{outcome:?} {:?}", lab.events);
+    assert!(!said.contains(SENTINEL), "{said}");
+    for (path, bytes) in &lab.world.sim_disk().files() {
+        let found = bytes.windows(SENTINEL.len()).any(|part| part == SENTINEL.as_bytes());
+        assert!(!found, "the secret stands in {}", path.display());
+    }
+}
+
 /// Law 12, scenario 24.
 #[test]
 fn a_secret_is_nowhere_in_clear() {

@@ -397,6 +397,7 @@ fn refusal(what: &What, verb: Verb) -> Option<OpError> {
             (OpErrorClass::Denied { permission }, "not allowed")
         }
         What::Invalid => (OpErrorClass::Invalid, "the request makes no sense"),
+        What::Says(words) => (OpErrorClass::Invalid, words.as_str()),
         What::Conflict => (OpErrorClass::Conflict, "something else was changed meanwhile"),
         What::Unknown { happened: false } => return Some(lost_reply()),
         What::Partial if verb != Verb::Create => return Some(lost_reply()),

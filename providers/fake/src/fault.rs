@@ -81,6 +81,8 @@ pub enum What {
     Denied,
     /// Refused: it makes no sense.
     Invalid,
+    /// Refused as senseless, in these words: a provider may quote what it was given.
+    Says(String),
     /// Refused: something else exists, or changed meanwhile.
     Conflict,
     /// The reply is lost.
