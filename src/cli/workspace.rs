@@ -305,7 +305,7 @@ pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<E
     for (granted, resource) in grants {
         let Some(object) = &resource.current else { continue };
         text.push_str(&format!("# as {}\n", granted.owner()));
-        let stem = target.to_uppercase();
+        let stem = dsenv_sdk::provider::variable_stem(&addr);
         let variables = object.observed.values.iter();
         let variables: dsenv_sdk::value::Map = variables
             .filter(|(_, value)| !matches!(value, Value::Null))

@@ -302,3 +302,49 @@ environments:
     place.ok(&["destroy", "--yes"]);
     assert!(place.processes().is_empty());
 }
+
+/// `m["a"]` and `m_a` read alike, and are two users and two buckets with rights of their own; and a
+/// user of a database that is renamed keeps its way in.
+#[test]
+fn names_that_read_alike_are_not_one() {
+    let version = crate::place::postgres_version();
+    let place = Place::new(&format!(
+        "blueprint: small
+resources:
+  db: {{kind: database, engine: postgres, version: \"{version}\"}}
+  lake: {{kind: bucket, for_each: [raw]}}
+  lake_raw: {{kind: bucket}}
+  m: {{kind: machine, for_each: [a], uses: {{db: read}}}}
+  m_a: {{kind: machine, uses: {{db: read_write}}}}
+environments:
+  dev: {{provider: local, ephemeral: true}}
+"
+    ));
+    place.apply();
+    let role = |addr: &str| {
+        let shown = place.json(&["state", "show", addr]).to_string();
+        let (_, rest) = shown.split_once("\"role\":\"").expect("a role");
+        rest.split('"').next().expect("its name").to_owned()
+    };
+    assert_ne!(role("m[\"a\"].grant[\"db\"]"), role("m_a.grant[\"db\"]"));
+    let variables = place.ok(&["connect", "db", "--show-secrets"]).out;
+    assert!(variables.lines().all(|line| line.starts_with("DB_") || line.starts_with('#')));
+    place.ok(&["state", "mv", "db", "store"]);
+    let text = place.read("dsenv.yaml").replace("db:", "store:");
+    place.write("dsenv.yaml", &text);
+    let plan = place.json(&["plan"]);
+    assert_eq!(plan["summary"]["create"], 0, "{plan}");
+    assert_eq!(plan["summary"]["delete"], 0, "{plan}");
+    place.apply();
+    place.is_settled();
+    // A machine that is forgotten does not keep the environment alive.
+    place.ok(&["state", "rm", "m_a"]);
+    let ran = place.run(&["destroy", "--yes"]);
+    assert!(ran.err.contains("`m_a`") && !ran.err.contains("m_a.grant"), "{}\n{}", ran.out, ran.err);
+    let left = place.json(&["plan"])["changes"].to_string();
+    assert!(left.contains("m_a"), "{left}");
+    let id = ran.err.split("`m_a` (").nth(1).and_then(|rest| rest.split(')').next());
+    place.ok(&["import", "m_a", id.expect("its id")]);
+    place.ok(&["destroy", "--yes"]);
+    assert!(place.processes().is_empty());
+}

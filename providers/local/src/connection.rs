@@ -282,14 +282,16 @@ impl Connection for LocalConnection {
     }
 
     async fn inventory(&self) -> Result<Vec<Owned>, OpError> {
-        let records = self.env.records.all().map_err(disk_error)?;
-        let owned = |record: Record| Owned {
-            addr: record.addr,
-            ty: record.ty,
-            token: record.token,
-            remote_id: record.remote_id,
-        };
-        Ok(records.into_iter().map(owned).collect())
+        let mut owned = Vec::new();
+        for record in self.env.records.all().map_err(disk_error)? {
+            // A role whose server is gone, a record without its folder: nothing is left of it.
+            let gone = record.stage == Stage::Complete && self.look(&record).await?.is_none();
+            if !gone {
+                let Record { addr, ty, token, remote_id, .. } = record;
+                owned.push(Owned { addr, ty, token, remote_id });
+            }
+        }
+        Ok(owned)
     }
 
     async fn pin(&self, want: &Want, watch: Watch<'_>) -> Result<Value, OpError> {
@@ -305,6 +307,12 @@ impl Connection for LocalConnection {
     }
 
     async fn close_environment(&self, _kept: &[Token]) -> Result<(), OpError> {
+        for record in self.env.records.all().map_err(disk_error)? {
+            if record.stage == Stage::Complete && self.look(&record).await?.is_none() {
+                self.env.addresses.release(record.token.as_str()).await.map_err(disk_error)?;
+                self.env.records.remove(&record.token).map_err(disk_error)?;
+            }
+        }
         close(&self.env).await
     }
 

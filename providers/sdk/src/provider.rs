@@ -620,8 +620,9 @@ pub fn connection_variables(user: &Addr, uses: &[Use]) -> BTreeMap<String, Term>
     variables
 }
 
-/// `lake["eu-1"]` gives `LAKE_EU_1`.
-fn variable_stem(target: &Addr) -> String {
+/// Returns what the variables of a target begin with, on every provider: `lake["eu-1"]` gives
+/// `LAKE_EU_1`.
+pub fn variable_stem(target: &Addr) -> String {
     let mut stem = target.name.to_uppercase();
     if let Some(key) = &target.key {
         let text = match key {

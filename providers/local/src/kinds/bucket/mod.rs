@@ -62,6 +62,8 @@ fn lower(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
 fn bucket_name(blueprint: &str, environment: &str, addr: &Addr) -> String {
     const LENGTH_MAX: usize = 63;
     let mut plain = format!("{blueprint}-{environment}-{}", addr.name).replace('_', "-");
+    // A member and a resource may read alike: `lake["raw"]` and `lake_raw`.
+    let is_alike = addr.key.is_some() || addr.name.contains('_');
     match &addr.key {
         Some(AddrKey::Text(key)) => plain += &format!("-{key}"),
         Some(AddrKey::Index(key)) => plain += &format!("-{key}"),
@@ -71,8 +73,8 @@ fn bucket_name(blueprint: &str, environment: &str, addr: &Addr) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
         .collect();
-    if name != plain || name.len() > LENGTH_MAX || name.ends_with('-') {
-        let hash = blake3::hash(plain.as_bytes()).to_hex();
+    if is_alike || name != plain || name.len() > LENGTH_MAX || name.ends_with('-') {
+        let hash = blake3::hash(format!("{blueprint} {environment} {addr}").as_bytes()).to_hex();
         name.truncate(LENGTH_MAX - 9);
         name = format!("{}-{}", name.trim_end_matches('-'), &hash[..8]);
     }

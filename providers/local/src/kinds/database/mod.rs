@@ -93,8 +93,10 @@ fn plain_name(addr: &Addr, length_max: usize) -> String {
     if reserved {
         name.insert_str(0, "own_");
     }
-    if reserved || name != full || name.len() > length_max {
-        let hash = blake3::hash(full.as_bytes()).to_hex();
+    // A member and a resource may read alike: `m["a"]` and `m_a`.
+    let of_member = addr.key.is_some();
+    if reserved || of_member || name != full || name.len() > length_max {
+        let hash = blake3::hash(addr.to_string().as_bytes()).to_hex();
         name.truncate(length_max - 9);
         name += &format!("_{}", &hash[..8]);
     }
