@@ -340,7 +340,12 @@ environments:
     // A machine that is forgotten does not keep the environment alive.
     place.ok(&["state", "rm", "m_a"]);
     let ran = place.run(&["destroy", "--yes"]);
-    assert!(ran.err.contains("`m_a`") && !ran.err.contains("m_a.grant"), "{}\n{}", ran.out, ran.err);
+    assert!(
+        ran.err.contains("`m_a`") && !ran.err.contains("m_a.grant"),
+        "{}\n{}",
+        ran.out,
+        ran.err
+    );
     let left = place.json(&["plan"])["changes"].to_string();
     assert!(left.contains("m_a"), "{left}");
     let id = ran.err.split("`m_a` (").nth(1).and_then(|rest| rest.split(')').next());

@@ -63,7 +63,7 @@ fn bucket_name(blueprint: &str, environment: &str, addr: &Addr) -> String {
     const LENGTH_MAX: usize = 63;
     let mut plain = format!("{blueprint}-{environment}-{}", addr.name).replace('_', "-");
     // A member and a resource may read alike: `lake["raw"]` and `lake_raw`.
-    let is_alike = addr.key.is_some() || addr.name.contains('_');
+    let of_member = addr.key.is_some();
     match &addr.key {
         Some(AddrKey::Text(key)) => plain += &format!("-{key}"),
         Some(AddrKey::Index(key)) => plain += &format!("-{key}"),
@@ -73,7 +73,7 @@ fn bucket_name(blueprint: &str, environment: &str, addr: &Addr) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
         .collect();
-    if is_alike || name != plain || name.len() > LENGTH_MAX || name.ends_with('-') {
+    if of_member || name != plain || name.len() > LENGTH_MAX || name.ends_with('-') {
         let hash = blake3::hash(format!("{blueprint} {environment} {addr}").as_bytes()).to_hex();
         name.truncate(LENGTH_MAX - 9);
         name = format!("{}-{}", name.trim_end_matches('-'), &hash[..8]);
@@ -244,6 +244,7 @@ mod tests {
         let name = |addr: &str| bucket_name("work_bench", "dev", &addr.parse().expect("address"));
         assert_eq!(name("lake"), "work-bench-dev-lake");
         assert_eq!(name("my_lake"), "work-bench-dev-my-lake");
+        assert_ne!(name("lake[\"raw\"]"), name("lake_raw"));
         assert_ne!(name("lake[\"A\"]"), name("lake[\"a\"]"));
         assert_ne!(name("lake[\"a_b\"]"), name("lake[\"a-b\"]"));
         let long = name(&"l".repeat(90));

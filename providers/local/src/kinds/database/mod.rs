@@ -111,7 +111,8 @@ mod tests {
     fn names_are_plain_and_two_addresses_never_share_one() {
         let name = |addr: &str| plain_name(&addr.parse().expect("an address"), 52);
         assert_eq!(name("features"), "features");
-        assert_eq!(name("features[\"eu\"]"), "features_eu");
+        assert!(name("features[\"eu\"]").starts_with("features_eu_"));
+        assert_ne!(name("features[\"eu\"]"), name("features_eu"));
         assert_ne!(name("f[\"a-b\"]"), name("f[\"a_b\"]"));
         assert!(name("postgres").starts_with("own_postgres_"));
         assert!(name(&"d".repeat(90)).len() <= 52);
