@@ -42,12 +42,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ORPHAN_INITDB_MS: u64 = 20_000;
 const CLEAR_EVERY_MS: u64 = 50;
 
-const HBA: &str = "\
-# Written by dsenv. A password on every connection: the address of a client proves nothing, as every
-# process of this machine appears as 127.0.0.1.
-host all all 127.0.0.0/8 scram-sha-256
-host all all ::1/128     scram-sha-256
-";
+/// Who may connect, and how: written into every data folder.
+const HBA: &str = include_str!("../../../../templates/boot/pg_hba.conf");
 
 /// A server that runs, or could.
 #[derive(Clone, Debug)]
