@@ -5,7 +5,7 @@ use super::{Members, Resource, agreement};
 use crate::blueprint::{Block, listed};
 use crate::diag::{Code, Diagnostic, Findings, Span, suggest};
 use crate::yaml::{Map, Node};
-use dsenv_sdk::provider::{Access, OnDestroy, Right, Use};
+use dsenv_sdk::provider::{Access, OnDestroy, Right, Use, variable_stem};
 use dsenv_sdk::schema::{Field, Mismatch, Presence, ReplaceOrder, Rule, Type, parse_duration_s};
 use dsenv_sdk::term::Term;
 use dsenv_sdk::value::Value;
@@ -400,6 +400,7 @@ fn uses(
     let node = block.node.as_map().and_then(|body| body.get("uses"));
     let map = node.and_then(|entry| entry.value.as_map());
     let mut uses = Vec::new();
+    let mut stems: BTreeMap<String, Addr> = BTreeMap::new();
     if let (false, Some(entry)) = (block.kind.takes_uses, node) {
         let message = format!("a {} uses nothing; machines and pools do", block.kind.name);
         findings.push(Diagnostic::error(Code::E0307, message).at(entry.key_span));
@@ -418,8 +419,25 @@ fn uses(
                 findings.push(Diagnostic::error(Code::E0307, message).at(span));
                 continue;
             }
+            if let Some(other) = stems.insert(variable_stem(&target), target.clone())
+                && other != target
+            {
+                findings.push(alike(reader, &target, &other, span));
+                continue;
+            }
             uses.push(Use { target, kind: kind.name, right });
         }
     }
     uses
+}
+
+/// Two targets whose variables begin alike: one would overwrite the other's.
+fn alike(reader: &Reader<'_>, target: &Addr, other: &Addr, span: Span) -> Diagnostic {
+    let stem = variable_stem(target);
+    let message = format!(
+        "`{target}` and `{other}` would both be found in variables that begin with `{stem}_`"
+    );
+    let mut alike = Diagnostic::error(Code::E0309, message).at(span);
+    alike.address.clone_from(&reader.addr);
+    alike.help("give one of the two another name")
 }
