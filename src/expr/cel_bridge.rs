@@ -94,10 +94,8 @@ impl Program {
         lookup: &mut dyn FnMut(&[String]) -> Lookup,
     ) -> Result<Outcome, String> {
         let Some(found) = self.look_up(lookup)? else { return Ok(Outcome::Unknown) };
-        limits::with_room(self.depth, || {
-            self.compute(&found, |compute| {
-                Veiled { known: &found.roots, compute }.value(&self.tree).map(Outcome::Known)
-            })
+        self.compute(&found, |compute| {
+            Veiled { known: &found.roots, compute }.value(&self.tree).map(Outcome::Known)
         })
     }
 
@@ -107,10 +105,8 @@ impl Program {
         lookup: &mut dyn FnMut(&[String]) -> Lookup,
     ) -> Result<Outcome, String> {
         let Some(found) = self.look_up(lookup)? else { return Ok(Outcome::Unknown) };
-        limits::with_room(self.depth, || {
-            self.compute(&found, |compute| {
-                Veiled { known: &found.roots, compute }.text(&self.tree).map(Outcome::Known)
-            })
+        self.compute(&found, |compute| {
+            Veiled { known: &found.roots, compute }.text(&self.tree).map(Outcome::Known)
         })
     }
 
@@ -120,11 +116,9 @@ impl Program {
         lookup: &mut dyn FnMut(&[String]) -> Lookup,
     ) -> Result<Outcome, String> {
         let Some(found) = self.look_up(lookup)? else { return Ok(Outcome::Unknown) };
-        limits::with_room(self.depth, || {
-            self.compute(&found, |compute| {
-                let value = from_cel(&compute(&self.tree)?)?;
-                Ok(Outcome::Known(secrecy::hide_all_but_truth(value)))
-            })
+        self.compute(&found, |compute| {
+            let value = from_cel(&compute(&self.tree)?)?;
+            Ok(Outcome::Known(secrecy::hide_all_but_truth(value)))
         })
     }
 
@@ -148,21 +142,23 @@ impl Program {
         Ok(Some(found))
     }
 
-    /// Makes the machine that computes parts of the tree, and runs with it.
-    fn compute<T>(
+    /// Makes the machine that computes parts of the tree, and runs with it where there is room.
+    fn compute<T: Send>(
         &self,
         found: &Found,
-        run: impl FnOnce(&secrecy::Compute<'_>) -> Result<T, String>,
+        run: impl FnOnce(&secrecy::Compute<'_>) -> Result<T, String> + Send,
     ) -> Result<T, String> {
-        let mut context = Context::with_env(LANGUAGE.clone());
-        limits::allow(&mut context);
-        for (name, value) in &found.roots {
-            context.add_variable_from_value(name.as_str(), to_cel(value));
-        }
-        let written = |key: &str| !found.secret && self.source.contains(key);
-        run(&|node: &IdedExpr| {
-            cel::Value::resolve(node, &context)
-                .map_err(|error| found.missing.clone().unwrap_or_else(|| word(&error, written)))
+        limits::with_room(self.depth, || {
+            let mut context = Context::with_env(LANGUAGE.clone());
+            limits::allow(&mut context);
+            for (name, value) in &found.roots {
+                context.add_variable_from_value(name.as_str(), to_cel(value));
+            }
+            let written = |key: &str| !found.secret && self.source.contains(key);
+            run(&|node: &IdedExpr| {
+                cel::Value::resolve(node, &context)
+                    .map_err(|error| found.missing.clone().unwrap_or_else(|| word(&error, written)))
+            })
         })
     }
 }
