@@ -326,7 +326,7 @@ fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Pr
         }
         Ended::Interrupted => {
             setting.say("\nInterrupted; nothing was begun.\n");
-            return Ok(Exit::Interrupted);
+            return conclude_with_nothing(setting).map(|_| Exit::Interrupted);
         }
         Ended::Ran { outcome, finished, state, left, trouble } => {
             (outcome, finished, state, left, trouble)

@@ -163,24 +163,31 @@ fn keep(setting: &Setting, planned: &Planned, file: &Path) -> Result<(), Problem
             json!({ SEALED: format!("{}.{sealed}", vault.wrapped().sealed) })
         });
     }
-    world.disk().write_atomic(file, &bytes)?;
+    world.disk().write_atomic(file, &bytes).map_err(|error| not_kept(file, &error))?;
     setting.say(&format!("The plan is kept in `{}`.\n", file.display()));
     Ok(())
 }
 
 /// A plan replaces a plan, and nothing else: `-o dsenv.yaml` would be the end of the blueprint.
 fn refuse_to_replace(setting: &Setting, file: &Path) -> Result<(), Problem> {
-    let shown = file.display();
-    let refuse = |message: String| {
-        let refused = Diagnostic::error(Code::E0906, message);
-        Err(Problem::refused(refused.help("name a file that is not there yet: `-o plan.json`")))
-    };
     match setting.site.world.disk().read(file, wire::PLAN_FILE_BYTES_MAX as u64) {
         Ok(None) => Ok(()),
         Ok(Some(bytes)) if bytes.is_empty() || wire::is_plan(&bytes) => Ok(()),
-        Ok(Some(_)) => refuse(format!("`{shown}` is there, and it is no plan")),
-        Err(error) => refuse(format!("the plan cannot be kept: {}", crate::drive::chain(&error))),
+        Ok(Some(_)) => {
+            let message = format!("`{}` is there, and it is no plan", file.display());
+            let help = "name a file that is not there yet: `-o plan.json`";
+            Err(Problem::refused(Diagnostic::error(Code::E0906, message).help(help)))
+        }
+        Err(error) => Err(not_kept(file, &error)),
     }
+}
+
+/// It is the plan's own file that cannot be written, and nothing of the state.
+fn not_kept(file: &Path, error: &crate::world::DiskError) -> Problem {
+    let why = crate::drive::chain(error);
+    let message = format!("the plan cannot be kept in `{}`: {why}", file.display());
+    let help = "name a file in a folder that is there: `-o plan.json`";
+    Problem::refused(Diagnostic::error(Code::E0906, message).help(help))
 }
 
 /// Opens the secrets of a plan's file for the user who made it.

@@ -97,7 +97,7 @@ impl Site {
                 dir.display()
             );
             let help = format!("to destroy it, put `{environment}:` back below `environments:`");
-            findings.push(Diagnostic::note(Code::E0505, message).help(help));
+            findings.push(Diagnostic::warning(Code::E0505, message).help(help));
         }
     }
 

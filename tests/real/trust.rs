@@ -85,6 +85,7 @@ fn flags_that_contradict_each_other_are_refused() {
     for file in ["dsenv.yaml", ".", "nowhere/plan.json"] {
         let ran = place.run(&["plan", "-o", file]);
         assert_eq!(ran.code, 1, "{file}: {}\n{}", ran.out, ran.err);
+        ran.says(&["E0906", file, "help: name a file"]);
     }
     for command in [
         &["plan", "--target", "one", "--exclude", "one"][..],
@@ -180,6 +181,12 @@ outputs:
     ] {
         place.ok(command);
     }
+    // An environment that is gone from the file is not forgotten either.
+    place.edit("dsenv.yaml", "  dev:", "  later:");
+    let ran = place.run(&["destroy", "--yes", "-e", "dev"]);
+    assert_eq!(ran.code, 1);
+    ran.says(&["E0505", "has the state of an environment `dev`", "put `dev:` back"]);
+    place.edit("dsenv.yaml", "  later:", "  dev:");
     let ran = place.ok(&["destroy", "--yes"]);
     ran.says(&["dsenv check"]);
     assert!(place.resources().is_empty());
