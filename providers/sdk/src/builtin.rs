@@ -1,6 +1,6 @@
-//! The native types that live in the state alone: `value` and `secret`, the same everywhere.
+//! The native types that live in the state alone: `key`, `secret` and `value`, the same everywhere.
 //!
-//! A provider lists [`VALUE`] and [`SECRET`] among its native types, lowers the neutral kinds with
+//! A provider lists [`KEY`], [`SECRET`] and [`VALUE`] among its native types, lowers the neutral kinds with
 //! [`lower`] and passes their calls on to [`create`] and [`read_many`]. They go through the same
 //! trait, journal, sealing and scheduler as a machine; nothing of them exists outside the state,
 //! so there is nothing to find after a crash, and creating one again leaves nothing behind.
@@ -43,23 +43,44 @@ pub const SECRET: NativeType = NativeType {
     holds_data: false,
 };
 
-/// The neutral kinds that are lowered here.
-pub const KINDS: &[&str] = &["secret", "value"];
+/// Keeps a person's public key; machines whose `access` names it are told of it.
+pub const KEY: NativeType = NativeType {
+    name: "dsenv.key",
+    doc: "A person's public key.",
+    fields: &[Field::new("public_key", Type::Text, "As OpenSSH writes it.").required()],
+    attributes: &[Attribute::new("public_key", "As OpenSSH writes it.").changes().of("public_key")],
+    replace: ReplaceOrder::CreateFirst,
+    state_only: true,
+    holds_data: false,
+};
 
-/// Says whether a native type is one of these.
+/// The neutral kinds that are lowered here.
+pub const KINDS: &[&str] = &["key", "secret", "value"];
+
+/// Says whether a native type is one of these, or one that is nothing but its arguments.
 pub fn owns(ty: &NativeType) -> bool {
-    ty.name == VALUE.name || ty.name == SECRET.name
+    ty.name == VALUE.name || ty.name == SECRET.name || ty.mirrors()
 }
 
-/// Lowers a `value` or a `secret`.
+/// Lowers a `key`, a `secret` or a `value`.
 pub fn lower(resource: &Neutral) -> Vec<Native> {
     let mut args = resource.fields.clone();
-    let ty = if resource.kind == "secret" { SECRET.name } else { VALUE.name };
+    let ty = match resource.kind {
+        "key" => KEY.name,
+        "secret" => SECRET.name,
+        _ => VALUE.name,
+    };
     if let Some(generate) = args.remove("generate") {
         let length = generate.step("length").unwrap_or(Term::Known(Value::Int(32)));
         args.insert("length".to_owned(), length);
     }
     vec![Native { part: None, ty, args, after: Vec::new() }]
+}
+
+/// Says whether its arguments alone tell what it is, so that one that was lost is had again by making
+/// it anew. A secret that was generated is not had again.
+pub fn follows_from_arguments(ty: &NativeType, args: &Map) -> bool {
+    ty.name == VALUE.name || ty.mirrors() || ty.name == SECRET.name && args.contains_key("from")
 }
 
 /// Creates one, or settles it again after a change: both need nothing but the arguments.
@@ -68,6 +89,14 @@ pub fn create(request: Create<'_>) -> Result<Observed, OpError> {
     if request.ty.name == VALUE.name {
         let output = request.args.get("input").cloned().unwrap_or(Value::Null);
         let values = Map::from([("output".to_owned(), output)]);
+        return Ok(Observed { remote_id: id, values });
+    }
+    if request.ty.mirrors() {
+        let of = |attribute: &Attribute| {
+            let value = attribute.of.and_then(|argument| request.args.get(argument));
+            (attribute.name.to_owned(), value.cloned().unwrap_or(Value::Null))
+        };
+        let values = request.ty.attributes.iter().map(of).collect();
         return Ok(Observed { remote_id: id, values });
     }
     let text = match (request.args.get("from"), request.args.get("length")) {

@@ -14,7 +14,11 @@
 //! | [`schema`] | what a kind or a native type has: fields, classes, what a change does |
 //! | [`self_facts`] | what `${self.…}` stands for on a machine |
 //! | [`kinds`] | the neutral kinds that people write |
+//! | [`software`] | what a blueprint asks of Python, and what a lock says of it |
+//! | [`cost`] | what a resource will be charged for |
+//! | [`placement`] | from what a machine needs to offers that satisfy it |
 //! | [`provider`] | the two traits, and what passes through them |
+//! | [`preflight`] | what a provider says of a plan before anybody sees it |
 //! | [`builtin`] | the kinds that live in the state alone, the same for each provider |
 //! | [`conformance`] | the suite that every provider's native types must pass |
 //!
@@ -23,16 +27,23 @@
 pub mod addr;
 pub mod builtin;
 pub mod conformance;
+pub mod cost;
+mod errors;
+mod formats;
 pub mod kinds;
+pub mod placement;
+pub mod preflight;
 pub mod provider;
 pub mod schema;
 pub mod seal;
 pub mod secret;
 pub mod self_facts;
+pub mod software;
 pub mod term;
 pub mod value;
 
 pub use addr::{Addr, Key};
+pub use dsenv_prices as prices;
 pub use provider::{Connection, OpError, Provider};
 pub use secret::Secret;
 pub use term::Term;

@@ -9,12 +9,19 @@
 //! Between the begin record of a create and its reply the process can die. Without a way to ask
 //! "did this token make something", what was made is an orphan that costs money.
 
+pub use crate::errors::{OpError, OpErrorClass};
+
 use crate::addr::{Addr, Key, Part};
+use crate::cost::{Charge, Costing};
+use crate::placement::Market;
+use crate::preflight::{Preflight, Remark};
 use crate::schema::NativeType;
 use crate::seal::SealKey;
+use crate::software::Resolver;
 use crate::term::{Ref, Term};
 use crate::value::{Map, Value};
 use async_trait::async_trait;
+use dsenv_prices::Cloud;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -39,13 +46,39 @@ pub struct Neutral {
     pub on_destroy: OnDestroy,
     /// The only ways in for people.
     pub access: Vec<Access>,
+    /// Its tags, for clouds that have some.
+    pub tags: BTreeMap<String, String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Whether the blueprint protects it.
+    pub protect: bool,
+}
+
+impl Neutral {
+    /// A machine without a name that says nothing: what a part of one is read by.
+    pub fn nameless() -> Neutral {
+        Neutral {
+            addr: Addr::resource("nameless"),
+            kind: "machine",
+            fields: BTreeMap::new(),
+            uses: Vec::new(),
+            network: None,
+            on_destroy: OnDestroy::Refuse,
+            access: Vec::new(),
+            tags: BTreeMap::new(),
+            owner: None,
+            protect: false,
+        }
+    }
 }
 
 /// One entry of `access`: a way in for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// A person or a group.
+    /// A person or a group; with `ssh`, the resource that is their key.
     pub who: String,
+    /// The keys that `who` names, of kind `key`; none when it names no such resource.
+    pub keys: Vec<Addr>,
     /// `ssh`, `web` or `sql`.
     pub how: String,
     /// The addresses that it is from, as a CIDR; nobody says when absent.
@@ -87,15 +120,31 @@ pub enum OnDestroy {
     Delete,
 }
 
-/// What surrounds a resource while it is lowered.
+/// What surrounds a resource while it is checked and lowered.
 #[derive(Clone, Debug)]
 pub struct Surroundings<'a> {
     /// The blueprint's name.
     pub blueprint: &'a str,
     /// The environment's name.
     pub environment: &'a str,
-    /// What the lock has pinned, by the name of the pin.
+    /// The environment's `region`, when it names one.
+    pub region: Option<&'a str>,
+    /// The environment's `account`, when it names one.
+    pub account: Option<&'a str>,
+    /// What the lock has pinned, by the name of the pin. Nothing in a blueprint that is refused
+    /// already: then the lock is not read.
     pub pins: &'a BTreeMap<String, Value>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Returns those of an environment that names neither a region nor an account.
+    pub fn new(
+        blueprint: &'a str,
+        environment: &'a str,
+        pins: &'a BTreeMap<String, Value>,
+    ) -> Surroundings<'a> {
+        Surroundings { blueprint, environment, region: None, account: None, pins }
+    }
 }
 
 /// One native node that a resource is lowered to.
@@ -144,6 +193,26 @@ pub enum Weight {
     Substitutes,
 }
 
+/// A finding that refuses the resource.
+pub fn refuses(path: &[&str], message: impl Into<String>, help: impl Into<String>) -> Finding {
+    Finding {
+        path: path.iter().map(|step| (*step).to_owned()).collect(),
+        weight: Weight::Refuses,
+        message: message.into(),
+        help: Some(help.into()),
+    }
+}
+
+/// A finding that says what stands in the place of what.
+pub fn substitutes(path: &[&str], message: impl Into<String>) -> Finding {
+    Finding {
+        path: path.iter().map(|step| (*step).to_owned()).collect(),
+        weight: Weight::Substitutes,
+        message: message.into(),
+        help: None,
+    }
+}
+
 /// The pure half: what a neutral resource becomes here. No credential, no I/O, no clock.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -157,13 +226,46 @@ pub trait Provider: Send + Sync {
     fn kinds(&self) -> &'static [&'static str];
 
     /// Says what it cannot honour in this resource, and what it puts in the place of what.
-    fn check(&self, resource: &Neutral) -> Vec<Finding>;
+    fn check(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding>;
 
     /// Lists what the lock must pin for this resource.
-    fn wants(&self, resource: &Neutral) -> Vec<Want>;
+    fn wants(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Want>;
 
     /// Lowers a resource that [`Provider::check`] did not refuse: one main node, and its parts.
     fn lower(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native>;
+
+    /// Lists what a resource will be charged for. A node for which it lists nothing and which is not
+    /// [free](Provider::free) is shown as one without a price.
+    fn cost(&self, _resource: &Costing<'_>) -> Vec<Charge> {
+        Vec::new()
+    }
+
+    /// Says why nodes of a type cost nothing by themselves; `None` for a type that costs something.
+    fn free(&self, _ty: &NativeType) -> Option<&'static str> {
+        None
+    }
+
+    /// How machines of this cloud are placed; `None` for a provider that has no offers.
+    fn market(&self) -> Option<&'static Market> {
+        None
+    }
+
+    /// Lists the offers that a machine or pool is lowered to, in the order in which they are tried. None for
+    /// another kind, or where nothing satisfies.
+    fn offers(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<String> {
+        self.market().map(|market| market.offers(resource, around)).unwrap_or_default()
+    }
+
+    /// The cloud whose figures of the price book are its prices; `None` for one that has no price list.
+    fn cloud(&self) -> Option<Cloud> {
+        None
+    }
+
+    /// Says whether its connection has something to say of a plan: [`Connection::preflight`]. Then a
+    /// plan connects also where nothing was applied yet; without credentials, it does without.
+    fn looks_ahead(&self) -> bool {
+        false
+    }
 
     /// Opens the live half. Reads nothing from the environment: all of it is in `setup`.
     async fn connect(&self, setup: Setup) -> Result<Arc<dyn Connection>, OpError>;
@@ -191,16 +293,20 @@ pub struct Setup {
     pub account: Option<String>,
     /// The environment's `region`, when it names one.
     pub region: Option<String>,
+    /// Who pins software; a provider whose machines are elsewhere asks it. `None` in tests that pin
+    /// none.
+    pub resolver: Option<Arc<dyn Resolver>>,
 }
 
-/// Whose an object is: written on it as tags where the cloud has them.
+/// Whose an object is: written on it as tags where the cloud has them, beside its address, its native
+/// type and its token. A state that is lost is rebuilt from these alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The blueprint's name.
     pub blueprint: String,
     /// The environment's name.
     pub environment: String,
-    /// The identity of the state's history.
+    /// The identity of the state's history; empty before there is one, and then nothing is changed.
     pub lineage: String,
 }
 
@@ -270,6 +376,11 @@ pub struct Prior {
 pub type Watch<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// A create. Sent twice with one token it must give the same object.
+///
+/// Where the cloud takes no token with a create (EC2: networks, gateways, addresses), the provider
+/// has to look first, and a fresh object may be invisible to reads for up to a minute. Such a
+/// provider looks when [`Create::begun_before_ms`] is there; while nothing is found and too little
+/// time has passed, it answers `Throttled` with the time that is left, and is asked again then.
 #[derive(Clone, Copy)]
 pub struct Create<'a> {
     /// The node.
@@ -280,6 +391,9 @@ pub struct Create<'a> {
     pub token: &'a Token,
     /// All of its arguments; absent ones are absent.
     pub args: &'a Map,
+    /// A create with this token was sent before and its answer never came: for how many milliseconds
+    /// that attempt has been over for certain. `None` when this is the first.
+    pub begun_before_ms: Option<u64>,
     /// Whom to tell what is going on.
     pub watch: Watch<'a>,
 }
@@ -358,7 +472,7 @@ pub struct Identity {
     pub region: String,
 }
 
-/// An object that carries this owner's tags.
+/// An object that carries the tags of a blueprint and an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owned {
     /// The node that it was made for.
@@ -369,6 +483,8 @@ pub struct Owned {
     pub token: Token,
     /// The cloud's name for it.
     pub remote_id: String,
+    /// The lineage of the state that it belongs to.
+    pub lineage: String,
 }
 
 /// The live half: one configured connection. Calls may run at the same time.
@@ -388,7 +504,8 @@ pub trait Connection: Send + Sync {
         wanted: &[Prior],
     ) -> Result<Vec<Option<Observed>>, OpError>;
 
-    /// Creates an object.
+    /// Creates an object. It is done once `read_many` shows it, and accepted before: what is not there
+    /// at the next look, and `find` does not see either, is made anew.
     async fn create(&self, request: Create<'_>) -> Result<Progress<Observed>, OpError>;
 
     /// Changes an object in place.
@@ -421,8 +538,17 @@ pub trait Connection: Send + Sync {
         remote_id: &str,
     ) -> Result<(), OpError>;
 
-    /// Lists everything that carries this owner's tags: how `destroy` proves that nothing is left.
-    async fn inventory(&self) -> Result<Vec<Owned>, OpError>;
+    /// Lists everything that carries the tags of the owner's blueprint and environment: of one lineage,
+    /// or of all. How `destroy` proves that nothing is left, and how a lost state is rebuilt; then the
+    /// owner's own lineage is not known yet, and empty.
+    async fn inventory(&self, lineage: Option<&str>) -> Result<Vec<Owned>, OpError>;
+
+    /// Says what stands in the way of a plan, before it is shown. Called after `identity`, about once
+    /// a plan, and only where [`Provider::looks_ahead`]. Where nothing was applied yet the owner's
+    /// lineage is empty.
+    async fn preflight(&self, _request: Preflight<'_>) -> Result<Vec<Remark>, OpError> {
+        Ok(Vec::new())
+    }
 
     /// Pins one want: the network may be used. The value goes into the lock as it is.
     async fn pin(&self, want: &Want, watch: Watch<'_>) -> Result<Value, OpError>;
@@ -431,6 +557,12 @@ pub trait Connection: Send + Sync {
     /// which its owner retains on purpose: processes of its own, its folder. What is kept stays
     /// whole. Called twice, the second call does nothing.
     async fn close_environment(&self, kept: &[Token]) -> Result<(), OpError>;
+
+    /// Returns for how long `find` may not see what a create has just made. What was begun and is not
+    /// found is taken for never made only after this time: its delete waits for it.
+    fn invisible_for_ms(&self, _ty: &'static NativeType) -> u64 {
+        0
+    }
 
     /// What one does with an environment from day to day; `None` where there is nothing of it.
     fn operate(&self) -> Option<&dyn Operate> {
@@ -481,112 +613,15 @@ pub trait Operate: Send + Sync {
     /// Returns the files that the logs of a node's services stand in, by service.
     async fn logs(&self, addr: &Addr) -> Result<Vec<(String, PathBuf)>, OpError>;
 
+    /// After which time [`Operate::logs`] is to be called again by whoever follows them: where logs are
+    /// written elsewhere, the call fetches what is new. `None` where the files are written to as it
+    /// happens.
+    fn logs_fetched_every_ms(&self) -> Option<u64> {
+        None
+    }
+
     /// Says how to run a command in a machine; an empty `argv` is a shell.
     async fn enter(&self, addr: &Addr, argv: &[String]) -> Result<Entry, OpError>;
-}
-
-// ---------------------------------------------------------------- errors
-
-/// What a failed call means to the engine: a closed set.
-#[derive(Clone, Debug, PartialEq)]
-pub enum OpErrorClass {
-    /// Too many requests; try again, after this many milliseconds where the cloud says so.
-    Throttled {
-        /// What `Retry-After` said.
-        retry_after_ms: Option<u64>,
-    },
-    /// There is none of it to be had here now; the next fallback may do.
-    NoCapacity,
-    /// A limit of the account.
-    Quota,
-    /// Not allowed.
-    Denied {
-        /// The permission that is missing, as the cloud names it.
-        permission: Option<String>,
-    },
-    /// The request makes no sense to the cloud; sending it again will not help.
-    Invalid,
-    /// Something else exists under this name, or changed meanwhile.
-    Conflict,
-    /// Something still depends on it.
-    InUse,
-    /// It is not there.
-    NotFound,
-    /// It was begun, and something of it exists.
-    Partial(Box<Observed>),
-    /// Nobody knows whether it happened: the reply was lost. `find` will tell.
-    Unknown,
-}
-
-impl OpErrorClass {
-    /// Every name that [`OpErrorClass::name`] gives, sorted.
-    pub const NAMES: &[&str] = &[
-        "conflict",
-        "denied",
-        "in_use",
-        "invalid",
-        "no_capacity",
-        "not_found",
-        "partial",
-        "quota",
-        "throttled",
-        "unknown",
-    ];
-
-    /// Names the class, for people and for `dsenv errors`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            OpErrorClass::Throttled { .. } => "throttled",
-            OpErrorClass::NoCapacity => "no_capacity",
-            OpErrorClass::Quota => "quota",
-            OpErrorClass::Denied { .. } => "denied",
-            OpErrorClass::Invalid => "invalid",
-            OpErrorClass::Conflict => "conflict",
-            OpErrorClass::InUse => "in_use",
-            OpErrorClass::NotFound => "not_found",
-            OpErrorClass::Partial(_) => "partial",
-            OpErrorClass::Unknown => "unknown",
-        }
-    }
-}
-
-/// A call that failed.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct OpError {
-    /// What it means to the engine.
-    pub class: OpErrorClass,
-    /// What happened, lower-case, no full stop, without secrets.
-    pub message: String,
-    /// What led to it, outermost first.
-    pub causes: Vec<String>,
-    /// What to do, when the provider knows.
-    pub help: Option<String>,
-    /// The cloud's own name for the request.
-    pub request_id: Option<String>,
-}
-
-impl OpError {
-    /// Makes an error of this class.
-    pub fn new(class: OpErrorClass, message: impl Into<String>) -> OpError {
-        OpError { class, message: message.into(), causes: Vec::new(), help: None, request_id: None }
-    }
-
-    /// The same error, with the chain of what led to it.
-    pub fn caused_by(mut self, source: &dyn std::error::Error) -> OpError {
-        let mut next = Some(source);
-        while let Some(error) = next {
-            self.causes.push(error.to_string());
-            next = error.source();
-        }
-        self
-    }
-
-    /// The same error, with what to do.
-    pub fn help(mut self, help: impl Into<String>) -> OpError {
-        self.help = Some(help.into());
-        self
-    }
 }
 
 // ---------------------------------------------------------------- what lowering shares
@@ -638,24 +673,6 @@ pub fn variable_stem(target: &Addr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_class_is_listed_by_its_name() {
-        let observed = Observed { remote_id: String::new(), values: Map::new() };
-        let classes = [
-            OpErrorClass::Conflict,
-            OpErrorClass::Denied { permission: None },
-            OpErrorClass::InUse,
-            OpErrorClass::Invalid,
-            OpErrorClass::NoCapacity,
-            OpErrorClass::NotFound,
-            OpErrorClass::Partial(Box::new(observed)),
-            OpErrorClass::Quota,
-            OpErrorClass::Throttled { retry_after_ms: None },
-            OpErrorClass::Unknown,
-        ];
-        assert_eq!(classes.map(|class| class.name()).as_slice(), OpErrorClass::NAMES);
-    }
 
     #[test]
     fn a_token_depends_on_all_three() {

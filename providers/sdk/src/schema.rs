@@ -4,6 +4,7 @@
 //! against them, `dsenv schema` prints them for editors, the differ reads from them whether a
 //! change updates or replaces, and parity reads the class. Nothing here is decided at run time.
 
+pub use crate::formats::{Format, parse_duration_s, parse_size};
 use crate::term::Term;
 use crate::value::Value;
 
@@ -27,6 +28,9 @@ pub enum OnChange {
     Update,
     /// The object is created anew.
     Replace,
+    /// A greater number, or one where there was none, is a change in place; with a smaller one the object
+    /// is created anew. For disks, which grow and never shrink.
+    Grow,
     /// None: it was decided when the object was made, and stays. For names that follow from the
     /// address, so that a resource that is renamed keeps its object.
     Keep,
@@ -62,27 +66,6 @@ pub enum Type {
     Either(&'static [Type]),
 }
 
-/// A text of a certain form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `10.20.0.0/16`.
-    Cidr,
-    /// `50GiB`, `512MiB`, `1TB`.
-    Size,
-    /// `8GiB+`: a size, or at least a size.
-    SizeNeed,
-    /// `2`, `2+`: a count, or at least a count.
-    CountNeed,
-    /// `15m`, `8h`, `30d`.
-    Duration,
-    /// `80%`.
-    Percent,
-    /// `"18"`, `"3.11"`, `"3.11+"`: digits and dots, quoted so that `3.10` stays `3.10`.
-    Version,
-    /// `2026-12-31`.
-    Date,
-}
-
 /// Whether a field must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
@@ -113,8 +96,14 @@ pub struct Field {
     pub takes_self: bool,
     /// Whether the cloud changes it by itself, so that a difference is not drift.
     pub cloud_owned: bool,
+    /// Whether the order of its list means nothing: clouds give sets in any order.
+    pub unordered: bool,
     /// The neutral field that it is lowered from, where that has another name.
     pub of: Option<&'static str>,
+    /// The attribute that says which of the offers in this list was taken: while the list still has
+    /// that one, nothing differs. What runs and still satisfies is never changed by a price or by its
+    /// place in a list.
+    pub taken: Option<&'static str>,
 }
 
 impl Field {
@@ -129,7 +118,9 @@ impl Field {
             on_change: OnChange::Update,
             takes_self: false,
             cloud_owned: false,
+            unordered: false,
             of: None,
+            taken: None,
         }
     }
 
@@ -157,6 +148,12 @@ impl Field {
         self
     }
 
+    /// The same field, a number: more of it is a change in place, less creates the object anew.
+    pub const fn grows(mut self) -> Field {
+        self.on_change = OnChange::Grow;
+        self
+    }
+
     /// The same field; an object keeps the one that it was made with.
     pub const fn kept(mut self) -> Field {
         self.on_change = OnChange::Keep;
@@ -175,10 +172,51 @@ impl Field {
         self
     }
 
+    /// The same field; the order of its list means nothing.
+    pub const fn unordered(mut self) -> Field {
+        self.unordered = true;
+        self
+    }
+
+    /// Says whether an object that has one value of this field must be created anew to have another
+    /// one, which is unknown where it is `None`. What is unknown is taken for more.
+    pub fn replaces_from(&self, there: Option<&Value>, asked: Option<&Value>) -> bool {
+        match self.on_change {
+            OnChange::Replace => true,
+            OnChange::Update | OnChange::Keep => false,
+            OnChange::Grow => {
+                match (there.and_then(Value::as_int), asked.and_then(Value::as_int)) {
+                    (Some(there), Some(asked)) => asked < there,
+                    _ => false,
+                }
+            }
+        }
+    }
+
+    /// Says whether two values of this field mean the same.
+    pub fn agrees(&self, one: &Value, other: &Value) -> bool {
+        match (one, other) {
+            (Value::List(one), Value::List(other)) if self.unordered => {
+                one.len() == other.len()
+                    && one.iter().all(|item| {
+                        let count = |items: &[Value]| items.iter().filter(|it| *it == item).count();
+                        count(one) == count(other)
+                    })
+            }
+            _ => one == other,
+        }
+    }
+
     /// The same field of a native type, lowered from a neutral field of another name: who names that
     /// in `lifecycle.ignore` means this one.
     pub const fn of(mut self, neutral: &'static str) -> Field {
         self.of = Some(neutral);
+        self
+    }
+
+    /// The same field, a list of offers in order of preference; the attribute says which was taken.
+    pub const fn taken(mut self, attribute: &'static str) -> Field {
+        self.taken = Some(attribute);
         self
     }
 
@@ -199,12 +237,22 @@ pub struct Attribute {
     pub secret: bool,
     /// Whether an update in place leaves it as it is; if not, it is open again in a plan.
     pub stable: bool,
+    /// The argument that it is the same as, for types that live in the state alone: so it is known in a
+    /// plan as far as the argument is.
+    pub of: Option<&'static str>,
 }
 
 impl Attribute {
     /// An attribute that lasts as long as the object.
     pub const fn new(name: &'static str, doc: &'static str) -> Attribute {
-        Attribute { name, doc, secret: false, stable: true }
+        Attribute { name, doc, secret: false, stable: true, of: None }
+    }
+
+    /// The same attribute, which is the same as an argument.
+    pub const fn of(mut self, argument: &'static str) -> Attribute {
+        self.of = Some(argument);
+        self.stable = false;
+        self
     }
 
     /// The same attribute, secret.
@@ -291,6 +339,12 @@ impl Kind {
 }
 
 impl NativeType {
+    /// Says whether it is nothing but its arguments, under other names: it lives in the state alone,
+    /// and stands for a group of nodes that others refer to as one.
+    pub fn mirrors(&self) -> bool {
+        self.state_only && self.attributes.iter().all(|attribute| attribute.of.is_some())
+    }
+
     /// Finds an argument.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
@@ -552,90 +606,6 @@ fn check_scalar(ty: &Type, value: &Value) -> Result<(), (Rule, String)> {
     }
 }
 
-impl Format {
-    /// Says in words, with an example, what is valid.
-    pub fn expected(&self) -> &'static str {
-        match self {
-            Format::Cidr => "an address range such as `10.20.0.0/16`",
-            Format::Size => "a size such as `50GiB`",
-            Format::SizeNeed => "a size or a least size such as `8GiB+`",
-            Format::CountNeed => "a count or a least count such as `2+`",
-            Format::Duration => "a time such as `15m`, `8h` or `30d`",
-            Format::Percent => "a share such as `80%`",
-            Format::Version => "a version in quotes such as `\"3.11\"`",
-            Format::Date => "a date such as `2026-12-31`",
-        }
-    }
-
-    /// Says whether the text has the form.
-    pub fn accepts(&self, text: &str) -> bool {
-        match self {
-            Format::Cidr => is_cidr(text),
-            Format::Size => parse_size(text).is_some(),
-            Format::SizeNeed => parse_size(text.strip_suffix('+').unwrap_or(text)).is_some(),
-            Format::CountNeed => is_digits(text.strip_suffix('+').unwrap_or(text)),
-            Format::Duration => parse_duration_s(text).is_some(),
-            Format::Percent => {
-                text.strip_suffix('%').and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n <= 100)
-            }
-            Format::Version => text.strip_suffix('+').unwrap_or(text).split('.').all(is_digits),
-            Format::Date => is_date(text),
-        }
-    }
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn is_cidr(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
-    let Ok(address) = address.parse::<std::net::Ipv4Addr>() else { return false };
-    let Ok(bits) = bits.parse::<u32>() else { return false };
-    bits <= 32 && u32::from(address).checked_shl(bits).unwrap_or(0) == 0
-}
-
-fn is_date(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let [year, month, day] = parts.as_slice() else { return false };
-    year.len() == 4
-        && [year, month, day].iter().all(|part| is_digits(part))
-        && month.parse::<u32>().is_ok_and(|m| (1..=12).contains(&m))
-        && day.parse::<u32>().is_ok_and(|d| (1..=31).contains(&d))
-}
-
-/// Reads a size in bytes: `50GiB`, `512MiB`, `1TB`; `None` when it is not one.
-pub fn parse_size(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number: u64 = text[..digits].parse().ok()?;
-    let unit: u64 = match text[digits..].trim_start() {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        _ => return None,
-    };
-    number.checked_mul(unit)
-}
-
-/// Reads a time in seconds: `90s`, `15m`, `8h`, `30d`; `None` when it is not one.
-pub fn parse_duration_s(text: &str) -> Option<u64> {
-    let unit: u64 = match text.as_bytes().last()? {
-        b's' => 1,
-        b'm' => 60,
-        b'h' => 3_600,
-        b'd' => 86_400,
-        _ => return None,
-    };
-    let number: u64 = text[..text.len() - 1].parse().ok()?;
-    number.checked_mul(unit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -677,18 +647,12 @@ mod tests {
     }
 
     #[test]
-    fn formats_accept_what_they_show() {
-        for (format, good, bad) in [
-            (Format::Cidr, "10.20.0.0/16", "10.20.0.1/16"),
-            (Format::Size, "50GiB", "50"),
-            (Format::SizeNeed, "8GiB+", "8+"),
-            (Format::CountNeed, "2+", "two"),
-            (Format::Duration, "15m", "15"),
-            (Format::Percent, "80%", "180%"),
-            (Format::Version, "3.11+", "v3"),
-            (Format::Date, "2026-12-31", "2026-13-01"),
-        ] {
-            assert!(format.accepts(good) && !format.accepts(bad), "{format:?}");
-        }
+    fn a_disk_grows_in_place_and_is_made_anew_to_shrink() {
+        let disk = Field::new("gib", Type::Int { min: 1, max: 99 }, "How big.").grows();
+        let replaces = |there: i64, asked: i64| {
+            disk.replaces_from(Some(&Value::Int(there)), Some(&Value::Int(asked)))
+        };
+        assert!(!replaces(10, 20) && !replaces(10, 10) && replaces(20, 10));
+        assert!(!disk.replaces_from(None, Some(&Value::Int(1))));
     }
 }

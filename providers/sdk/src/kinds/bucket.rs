@@ -20,6 +20,12 @@ pub(super) const KIND: Kind = Kind {
             Type::List(&Type::Object(EXPIRE)),
             "Which objects are deleted by themselves, and when.",
         ),
+        Field::new(
+            "immutable_days",
+            Type::Int { min: 1, max: 36_500 },
+            "For how many days nobody may delete or overwrite a version of an object. Needs `versioning`.",
+        )
+        .class(Class::Policy),
         Field::new("size", Type::Format(Format::Size), "How much is expected, for estimates.")
             .class(Class::Scale),
     ],

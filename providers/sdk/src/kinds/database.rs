@@ -21,10 +21,29 @@ pub(super) const KIND: Kind = Kind {
             .class(Class::Scale),
         Field::new("memory", Type::Format(Format::SizeNeed), "How much memory it needs.")
             .class(Class::Scale),
+        Field::new(
+            "type",
+            Type::Text,
+            "The server by its provider's own name, instead of `size`, `cpus` and `memory`: \
+             `db.t3.large`, `GP_Standard_D2ds_v5`, `db-custom-2-7680`.",
+        )
+        .class(Class::Scale),
         Field::new("storage", Type::Format(Format::Size), "How much disk it has.")
             .or("\"20GiB\"")
             .class(Class::Scale),
         Field::new("encrypted", Type::Bool, "Whether it is encrypted at rest.").or("true"),
+        Field::new(
+            "multi_zone",
+            Type::Bool,
+            "Whether a second server in another zone takes over when the first one fails.",
+        )
+        .class(Class::Scale),
+        Field::new(
+            "backup_days",
+            Type::Int { min: 0, max: 35 },
+            "For how many days it can be brought back as it was; seven when absent, where there are backups.",
+        )
+        .class(Class::Scale),
     ],
     attributes: &[
         Attribute::new("host", "Where it answers."),

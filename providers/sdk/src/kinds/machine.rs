@@ -56,6 +56,13 @@ pub(super) const DISK: Field = Field::new(
     "The root disk, which is replaced with the machine; what must stay is a volume.",
 )
 .class(Class::Scale);
+pub(super) const DISK_CLASS: Field = Field::new(
+    "disk_class",
+    Type::Text,
+    "What the root disk is, by its provider's own name: `gp3`, `StandardSSD_LRS`, `pd-standard`; what is usual \
+     there when absent.",
+)
+.class(Class::Scale);
 pub(super) const IMAGE: Field =
     Field::new("image", Type::Text, "The operating system, by name: `debian-12`.");
 pub(super) const NETWORK: Field =
@@ -86,6 +93,7 @@ pub(super) const KIND: Kind = Kind {
         GPU,
         OFFER,
         DISK,
+        DISK_CLASS,
         IMAGE,
         NETWORK,
         PURCHASE_FIELD,

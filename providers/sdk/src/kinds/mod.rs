@@ -6,28 +6,34 @@
 
 mod bucket;
 mod database;
+mod key;
 mod machine;
 mod network;
 mod pool;
 mod secret;
+mod share;
 mod value;
+mod volume;
 
+use crate::cost::USAGE;
 use crate::schema::{Class, Field, Kind, Type};
 
 /// Every kind that is built, by name.
 pub const KINDS: &[&Kind] = &[
     &bucket::KIND,
     &database::KIND,
+    &key::KIND,
     &machine::KIND,
     &network::KIND,
     &pool::KIND,
     &secret::KIND,
+    &share::KIND,
     &value::KIND,
+    &volume::KIND,
 ];
 
 /// Kinds that the language names and this version does not build.
-pub const LATER: &[&str] =
-    &["cache", "cluster", "firewall", "key", "loadbalancer", "queue", "share", "volume"];
+pub const LATER: &[&str] = &["cache", "cluster", "firewall", "loadbalancer", "queue"];
 
 /// Finds a kind that is built.
 pub fn kind(name: &str) -> Option<&'static Kind> {
@@ -68,6 +74,8 @@ pub const COMMON: &[Field] = &[
         "Refuses to delete or replace it, also after its block is gone, until `dsenv unprotect`.",
     )
     .class(Class::Policy),
+    Field::new("usage", Type::Object(USAGE), "How it is used in a month, for what that costs.")
+        .class(Class::Scale),
     Field::new("lifecycle", Type::Object(LIFECYCLE), "How it is replaced, and what is ignored."),
     Field::new("timeouts", Type::Object(TIMEOUTS), "How long each operation may take.")
         .class(Class::Policy),
@@ -106,7 +114,12 @@ const TIMEOUTS: &[Field] = &[
 ];
 
 const ACCESS: &[Field] = &[
-    Field::new("who", Type::Text, "A person or a group.").required(),
+    Field::new(
+        "who",
+        Type::Text,
+        "A person or a group; for `ssh`, the resource that is their key.",
+    )
+    .required(),
     Field::new("how", Type::Choice(&["ssh", "web", "sql"]), "The way in.").required(),
     Field::new("from", Type::Format(crate::schema::Format::Cidr), "From which addresses."),
     Field::new("until", Type::Format(crate::schema::Format::Date), "The last day of it."),

@@ -31,6 +31,7 @@ pub(super) const KIND: Kind = Kind {
         machine::GPU,
         machine::OFFER,
         machine::DISK,
+        machine::DISK_CLASS,
         machine::IMAGE,
         machine::NETWORK,
         machine::PURCHASE_FIELD,
