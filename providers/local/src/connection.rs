@@ -16,6 +16,7 @@ use dsenv_sdk::provider::{
     Prior, Progress, Setup, Token, Update, Want, Watch,
 };
 use dsenv_sdk::schema::NativeType;
+use dsenv_sdk::software;
 use dsenv_sdk::value::Value;
 use dsenv_sdk::{Addr, Connection, OpError};
 
@@ -98,6 +99,19 @@ impl LocalConnection {
             }
         }
         Ok(())
+    }
+
+    /// What there is without a state: nothing, or what cannot be opened any more.
+    fn sealed_by_nobody(&self) -> Result<Vec<Owned>, OpError> {
+        if !self.env.records.exist().map_err(disk_error)? {
+            return Ok(Vec::new());
+        }
+        let dir = self.env.dir.display();
+        let message =
+            format!("what is in `{dir}` is sealed with the key of its state, which is lost");
+        let help = "bring `.dsenv` back from a copy; without one, end what runs from that folder and \
+                    remove it";
+        Err(OpError::new(OpErrorClass::Denied { permission: None }, message).help(help))
     }
 
     /// Reads one record's object again.
@@ -198,6 +212,7 @@ impl Connection for LocalConnection {
                 ty: request.ty,
                 token: &request.prior.token,
                 args: request.args,
+                begun_before_ms: None,
                 watch: request.watch,
             };
             return builtin::update(request.prior, create).map(Progress::Done);
@@ -281,14 +296,22 @@ impl Connection for LocalConnection {
         }
     }
 
-    async fn inventory(&self) -> Result<Vec<Owned>, OpError> {
+    async fn inventory(&self, lineage: Option<&str>) -> Result<Vec<Owned>, OpError> {
         let mut owned = Vec::new();
+        let own = &self.env.owner.lineage;
+        // The folder is of one environment and one state; what is in it is sealed with its key.
+        if lineage.is_some_and(|lineage| lineage != own) {
+            return Ok(owned);
+        }
+        if own.is_empty() {
+            return self.sealed_by_nobody();
+        }
         for record in self.env.records.all().map_err(disk_error)? {
             // A role whose server is gone, a record without its folder: nothing is left of it.
             let gone = record.stage == Stage::Complete && self.look(&record).await?.is_none();
             if !gone {
                 let Record { addr, ty, token, remote_id, .. } = record;
-                owned.push(Owned { addr, ty, token, remote_id });
+                owned.push(Owned { addr, ty, token, remote_id, lineage: own.clone() });
             }
         }
         Ok(owned)
@@ -296,8 +319,8 @@ impl Connection for LocalConnection {
 
     async fn pin(&self, want: &Want, watch: Watch<'_>) -> Result<Value, OpError> {
         match &want.need {
-            Value::Map(need) if want.pin.starts_with("python-") => {
-                kinds::pin_software(&self.env, need, watch).await
+            Value::Map(need) if want.what == software::WHAT => {
+                kinds::pin_software(&self.env.tools, &self.env.cache, need, watch).await
             }
             _ => {
                 let message = format!("local cannot pin `{}`", want.pin);
@@ -323,8 +346,8 @@ impl Connection for LocalConnection {
 
 /// What an environment keeps that holds no data of its user's once no object is left: a database's
 /// data or the endpoint's store may be there again when something was started during the removal.
-const OWN_FOLDERS: [&str; 7] =
-    ["supervisor", "software", "machines", "logs", "objects", "databases", "s3"];
+const OWN_FOLDERS: [&str; 8] =
+    ["supervisor", "software", "machines", "logs", "objects", "databases", "s3", "volumes"];
 
 /// Ends the processes, then removes what is the provider's own. Where something was retained, its
 /// record, its data and its address stay, and only the processes end.

@@ -19,6 +19,7 @@
 
 pub mod account;
 mod connection;
+mod costs;
 mod environment;
 mod kinds;
 mod operate;
@@ -29,10 +30,16 @@ pub mod s3;
 pub mod supervisor;
 pub mod tool;
 
-use dsenv_sdk::Provider;
+use async_trait::async_trait;
+use dsenv_sdk::provider::{Want, Watch};
+use dsenv_sdk::software::Resolver;
+use dsenv_sdk::{OpError, Provider, Value};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tool::ToolEnv;
 
 /// Takes over when this process is to be a part of an environment's supervisor, and returns its exit
 /// code; `None` when it is not, which is nearly always.
@@ -42,6 +49,27 @@ use std::sync::Arc;
 /// supervisor runs that binary again under hidden verbs.
 pub fn entry(args: &[OsString]) -> Option<ExitCode> {
     supervisor::entry(args, kinds::hosts)
+}
+
+/// Returns what pins software on this machine, for every provider: with the user's own pip or uv, as
+/// `variables` set them up. What is fetched for it goes below `cache`.
+pub fn resolver(variables: &BTreeMap<String, String>, cache: &Path) -> Arc<dyn Resolver> {
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    Arc::new(LocalResolver { tools: ToolEnv::chosen_from(variables), cache: cache.to_owned() })
+}
+
+#[derive(Debug)]
+struct LocalResolver {
+    tools: ToolEnv,
+    cache: PathBuf,
+}
+
+#[async_trait]
+impl Resolver for LocalResolver {
+    async fn resolve(&self, want: &Want, watch: Watch<'_>) -> Result<Value, OpError> {
+        let need = want.need.as_map().cloned().unwrap_or_default();
+        kinds::pin_software(&self.tools, &self.cache, &need, watch).await
+    }
 }
 
 /// Returns the provider's pure half; its live half comes from [`Provider::connect`].

@@ -3,6 +3,7 @@
 use crate::connection::LocalConnection;
 use crate::kinds::{self, LocalKind};
 use async_trait::async_trait;
+use dsenv_sdk::cost::{Charge, Costing};
 use dsenv_sdk::provider::{Finding, Native, Neutral, Setup, Surroundings, Want, Weight};
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::{Connection, OpError, Provider};
@@ -30,7 +31,7 @@ impl Provider for Local {
         kinds::NAMES
     }
 
-    fn check(&self, resource: &Neutral) -> Vec<Finding> {
+    fn check(&self, resource: &Neutral, _: &Surroundings<'_>) -> Vec<Finding> {
         let mut findings = (kind(resource).check)(resource);
         if !resource.access.is_empty() {
             let message = "on local everything listens on loopback: whoever works on this computer \
@@ -45,7 +46,15 @@ impl Provider for Local {
         findings
     }
 
-    fn wants(&self, resource: &Neutral) -> Vec<Want> {
+    fn cost(&self, costing: &Costing<'_>) -> Vec<Charge> {
+        crate::costs::charges(costing)
+    }
+
+    fn free(&self, _: &NativeType) -> Option<&'static str> {
+        Some("this computer is your own")
+    }
+
+    fn wants(&self, resource: &Neutral, _: &Surroundings<'_>) -> Vec<Want> {
         (kind(resource).wants)(resource)
     }
 

@@ -8,12 +8,12 @@ mod host;
 use dsenv_local::python::failure::FailureKind;
 use dsenv_local::python::install::{InstallError, differences};
 use dsenv_local::python::installer::InstallerError;
-use dsenv_local::python::locked::Platforms;
 use dsenv_local::python::resolve::ResolveError;
 use dsenv_local::python::{
     Installer, Interpreter, Locked, LockedPackage, Tools, freeze, install, installed, resolve,
 };
 use dsenv_local::tool::{Tool, ToolEnv, run_ok};
+use dsenv_sdk::software::locked::Platforms;
 use host::{missing, pip_tools, spec, uv_tools};
 use std::path::Path;
 use std::time::Duration;

@@ -8,6 +8,7 @@
 //! DIR/software/ID/         venvs
 //! DIR/databases/ID/        data of PostgreSQL, unless its account cannot get there
 //! DIR/s3/                  the S3 endpoint's store
+//! DIR/volumes/ID/          what is on a volume or a share
 //! DIR/snapshots/           last copies of what was deleted; nobody deletes these
 //! CACHE/addresses/         which blocks the environments of this user have
 //! CACHE/python, CACHE/postgres

@@ -142,6 +142,14 @@ impl Records {
         }
     }
 
+    /// Says whether there are any; opens none.
+    pub(crate) fn exist(&self) -> io::Result<bool> {
+        match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            entries => Ok(entries?.next().is_some()),
+        }
+    }
+
     /// Returns every record, by address, then token.
     pub(crate) fn all(&self) -> io::Result<Vec<Record>> {
         let entries = match std::fs::read_dir(&self.folder) {

@@ -1,7 +1,7 @@
 //! What each neutral kind becomes on this machine, and how its objects are made.
 //!
-//! One folder a kind and one line in [`KINDS`]; a test compares the two. `secret` and `value` live in
-//! the state alone and come from the SDK. A folder holds both halves: the functions of [`LocalKind`]
+//! One folder a kind and one line in [`KINDS`]; a test compares the two. `key`, `secret` and `value`
+//! live in the state alone and come from the SDK. A folder holds both halves: the functions of [`LocalKind`]
 //! are pure, those of [`Object`] do the work.
 
 mod bucket;
@@ -9,19 +9,23 @@ mod database;
 mod machine;
 mod network;
 mod pool;
+mod share;
+mod volume;
 
 use crate::environment::{Environment, Record};
 use crate::supervisor::Host;
 use async_trait::async_trait;
 use dsenv_sdk::OpError;
 use dsenv_sdk::builtin;
-use dsenv_sdk::provider::{DataFate, Finding, Native, Neutral, Surroundings, Want, Watch, Weight};
+use dsenv_sdk::provider::{
+    DataFate, Finding, Native, Neutral, Surroundings, Want, Watch, refuses, substitutes,
+};
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::Map;
 use std::sync::Arc;
 
 pub(crate) use database::superuser_entry;
-pub(crate) use machine::{pin_software, workspace_entry};
+pub(crate) use machine::{WORKSPACE, pin_software, workspace_entry};
 
 /// The pure half of one kind.
 pub(crate) struct LocalKind {
@@ -31,28 +35,44 @@ pub(crate) struct LocalKind {
     pub(crate) lower: fn(&Neutral, &Surroundings<'_>) -> Vec<Native>,
 }
 
+const KEY: LocalKind = builtin_kind("key");
 const SECRET: LocalKind = builtin_kind("secret");
 const VALUE: LocalKind = builtin_kind("value");
 
 /// Every kind, by name.
-pub(crate) const KINDS: &[&LocalKind] =
-    &[&bucket::KIND, &database::KIND, &machine::KIND, &network::KIND, &pool::KIND, &SECRET, &VALUE];
+pub(crate) const KINDS: &[&LocalKind] = &[
+    &bucket::KIND,
+    &database::KIND,
+    &KEY,
+    &machine::KIND,
+    &network::KIND,
+    &pool::KIND,
+    &SECRET,
+    &share::KIND,
+    &VALUE,
+    &volume::KIND,
+];
 
 /// The names of the kinds, in the same order.
-pub(crate) const NAMES: &[&str] =
-    &["bucket", "database", "machine", "network", "pool", "secret", "value"];
+pub(crate) const NAMES: &[&str] = &[
+    "bucket", "database", "key", "machine", "network", "pool", "secret", "share", "value", "volume",
+];
 
 /// Every native type, by name.
 pub(crate) const NATIVE_TYPES: &[&NativeType] = &[
+    &builtin::KEY,
     &builtin::SECRET,
     &builtin::VALUE,
     &bucket::BUCKET,
     &bucket::KEY,
+    &volume::MOUNT,
     &network::NETWORK,
     &pool::POOL,
     &database::POSTGRES,
     &database::ROLE,
+    &volume::SHARE,
     &machine::SOFTWARE,
+    &volume::VOLUME,
     &machine::WORKSPACE,
 ];
 
@@ -66,6 +86,8 @@ const OBJECTS: &[&dyn Object] = &[
     &database::Role,
     &machine::Software,
     &machine::Workspace,
+    &volume::Folder(&volume::SHARE),
+    &volume::Folder(&volume::VOLUME),
 ];
 
 const fn builtin_kind(name: &'static str) -> LocalKind {
@@ -143,26 +165,6 @@ pub(crate) struct Service {
     pub(crate) url: Option<String>,
 }
 
-/// A finding that refuses the resource.
-fn refuses(path: &[&str], message: impl Into<String>, help: impl Into<String>) -> Finding {
-    Finding {
-        path: path.iter().map(|step| (*step).to_owned()).collect(),
-        weight: Weight::Refuses,
-        message: message.into(),
-        help: Some(help.into()),
-    }
-}
-
-/// A finding that says what stands in the place of what.
-fn substitutes(path: &[&str], message: impl Into<String>) -> Finding {
-    Finding {
-        path: path.iter().map(|step| (*step).to_owned()).collect(),
-        weight: Weight::Substitutes,
-        message: message.into(),
-        help: None,
-    }
-}
-
 /// The findings for those fields of a table that the blueprint sets.
 fn substitutes_where_set(resource: &Neutral, table: &[(&str, &str)]) -> Vec<Finding> {
     table
@@ -197,6 +199,7 @@ mod tests {
         for ty in NATIVE_TYPES {
             assert!(builtin::owns(ty) || object(ty.name).is_some(), "{}", ty.name);
         }
-        assert_eq!(NATIVE_TYPES.len(), OBJECTS.len() + builtin::KINDS.len());
+        let built_in = NATIVE_TYPES.iter().filter(|ty| builtin::owns(ty)).count();
+        assert_eq!(NATIVE_TYPES.len(), OBJECTS.len() + built_in);
     }
 }

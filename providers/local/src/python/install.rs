@@ -9,11 +9,11 @@
 //! after the lock's digest, builds the new one beside the old, restarts, and removes the old one.
 
 use super::installer::{InstallerError, accepted, io_error};
-use super::locked::{Locked, Platforms};
-use super::spec::normalized;
 use super::tools::Tools;
 use super::venv::VenvFolder;
 use crate::tool::{OnLine, Tool, ToolEnv, run};
+use dsenv_sdk::software::locked::{Locked, Platforms};
+use dsenv_sdk::software::spec::normalized;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -180,7 +180,7 @@ pub fn differences(locked: &Locked, frozen: &BTreeMap<String, String>) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::python::locked::LockedPackage;
+    use dsenv_sdk::software::locked::LockedPackage;
 
     #[test]
     fn a_venv_that_drifted_is_seen_and_a_marker_excuses_absence() {

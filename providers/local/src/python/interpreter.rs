@@ -4,9 +4,9 @@
 //! name proves nothing (pyenv puts a `python3.12` on the path that only says it is not installed).
 //! When none will do, the error lists every one that was looked at and what it said.
 
-use super::spec::PythonVersion;
 use crate::account::{Account, Unreachable, reach};
 use crate::tool::{Tool, ToolEnv, ToolError, run};
+use dsenv_sdk::software::spec::PythonVersion;
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -19,16 +19,13 @@ pub mod install;
 pub mod installer;
 pub mod interpreter;
 pub mod jupyter;
-pub mod locked;
 pub mod resolve;
-pub mod spec;
 pub mod tools;
 pub(crate) mod venv;
 
+pub use dsenv_sdk::software::{Locked, LockedPackage, PythonSpec, PythonVersion};
 pub use install::{Installed, freeze, install, installed};
 pub use installer::Installer;
 pub use interpreter::Interpreter;
-pub use locked::{Locked, LockedPackage};
 pub use resolve::resolve;
-pub use spec::{PythonSpec, PythonVersion};
 pub use tools::Tools;

@@ -5,10 +5,10 @@
 //! source distribution may run its build script to name its dependencies; nothing is installed.
 
 use super::installer::{Installer, InstallerError, accepted, io_error, pip_for, quiet};
-use super::locked::{LineError, Locked, LockedPackage, Platforms};
-use super::spec::{PythonSpec, PythonVersion, normalized};
 use super::tools::Tools;
 use crate::tool::{OnLine, Tool, run};
+use dsenv_sdk::software::locked::{LineError, Locked, LockedPackage, Platforms};
+use dsenv_sdk::software::spec::{PythonSpec, PythonVersion, normalized};
 use serde_json::Value;
 use std::path::Path;
 

@@ -2,8 +2,8 @@
 
 use super::installer::{Installer, InstallerError};
 use super::interpreter::{Interpreter, MissingInterpreter};
-use super::spec::PythonVersion;
 use crate::tool::{OnLine, ToolEnv};
+use dsenv_sdk::software::spec::PythonVersion;
 use std::path::{Path, PathBuf};
 
 /// An interpreter and what fills venvs for it.

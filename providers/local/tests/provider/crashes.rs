@@ -74,7 +74,14 @@ fn cut_off() {
         let token = Token::new("cut off", &addr, 1);
         let (sender, mut waits) = tokio::sync::mpsc::unbounded_channel();
         let watch = move |line: &str| drop(sender.send(line.to_owned()));
-        let create = Create { addr: &addr, ty, token: &token, args: &args, watch: &watch };
+        let create = Create {
+            addr: &addr,
+            ty,
+            token: &token,
+            args: &args,
+            begun_before_ms: None,
+            watch: &watch,
+        };
         tokio::select! {
             done = place.connection.create(create) => panic!("it is never healthy: {done:?}"),
             line = waits.recv() => assert_eq!(line.as_deref(), Some("waiting for web (http 8888 /)")),
@@ -85,7 +92,14 @@ fn cut_off() {
         let run = serve_command("web");
         let args = map(json!({"name": "m", "programs": {"web": {"run": run, "port": 8888,
                               "health": {"http": "/"}}}}));
-        let create = Create { addr: &addr, ty, token: &token, args: &args, watch: &|_| {} };
+        let create = Create {
+            addr: &addr,
+            ty,
+            token: &token,
+            args: &args,
+            begun_before_ms: Some(0),
+            watch: &|_| {},
+        };
         let Progress::Done(observed) = other.create(create).await.expect("finished") else {
             panic!("local never accepts");
         };

@@ -12,6 +12,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("buckets_and_keys_live", buckets),
     ("servers_and_roles_live", databases),
     ("software_lives", software),
+    ("volumes_and_shares_live", folders),
     ("workspaces_live", workspaces),
 ];
 
@@ -95,13 +96,24 @@ fn databases() {
 fn software() {
     with_place(async |place| {
         let fields = json!({"software": {"python": "3.11+", "packages": ["six"]}});
-        let want = place.provider.wants(&resource("m", "machine", fields)).remove(0);
+        let want = place.wants(&resource("m", "machine", fields)).remove(0);
         let pins = place.connection.pin(&want, &|_| {}).await.expect("pinned");
         let again = place.connection.pin(&want, &|_| {}).await.expect("pinned");
         assert_eq!(pins, again, "a pin is canonical");
         let Value::Map(mut args) = want.need else { panic!("a map") };
         args.insert("pins".to_owned(), pins);
         live(place, "local.software", "m.software", &args).await;
+    });
+}
+
+fn folders() {
+    with_place(async |place| {
+        live(place, "local.volume", "data", &Map::new()).await;
+        live(place, "local.share", "files", &Map::new()).await;
+        let mount = map(json!({"folder": "/a"}));
+        live(place, "local.mount", "nb.grant[\"data\"]", &mount).await;
+        let other = map(json!({"folder": "/b"}));
+        change(place, "local.mount", "nb.grant[\"data\"]", &mount, &other).await;
     });
 }
 

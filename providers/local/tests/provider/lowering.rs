@@ -12,6 +12,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("the_tables_pass_the_conformance_suite", tables),
     ("a_machine_is_grants_software_and_a_workspace_in_that_order", machine),
     ("members_of_a_pool_share_software_and_grants", pool),
+    ("a_folder_is_a_variable_of_who_uses_it", folders),
     ("every_neutral_attribute_is_one_of_the_main_node", attributes),
     ("what_cannot_be_honoured_is_refused_and_what_differs_is_said", findings),
     ("the_same_requirement_is_the_same_pin", pins),
@@ -23,7 +24,7 @@ fn tables() {
 
 fn lower(resource: &Neutral) -> Vec<(String, &'static str, BTreeMap<String, Term>)> {
     let pins = BTreeMap::new();
-    let around = Surroundings { blueprint: "b", environment: "e", pins: &pins };
+    let around = Surroundings::new("b", "e", &pins);
     let native = provider().lower(resource, &around).into_iter();
     native
         .map(|it| {
@@ -85,6 +86,40 @@ fn pool() {
     assert_eq!(none.len(), 1, "a pool of none is its list alone");
 }
 
+fn folders() {
+    let used = |name: &str, kind, right| Use { target: Addr::resource(name), kind, right };
+    let uses = vec![used("data", "volume", Right::ReadWrite), used("files", "share", Right::Read)];
+    let machine = using(resource("nb", "machine", json!({})), uses);
+    let nodes = lower(&machine);
+    let shape: Vec<_> = nodes.iter().map(|(addr, ty, _)| format!("{addr} {ty}")).collect();
+    let expected =
+        ["nb.grant[\"data\"] local.mount", "nb.grant[\"files\"] local.mount", "nb local.workspace"];
+    assert_eq!(shape, expected);
+    let connections = &nodes[2].2["connections"];
+    for (name, path) in
+        [("DATA_PATH", "nb.grant[\"data\"].path"), ("FILES_PATH", "nb.grant[\"files\"].path")]
+    {
+        let Some(Term::Ref(taken)) = connections.step(name) else { panic!("{name}") };
+        assert_eq!(taken.to_string(), path);
+    }
+    let said = |resource: &Neutral| -> Vec<String> {
+        let pins = BTreeMap::new();
+        let found = provider().check(resource, &Surroundings::new("b", "e", &pins)).into_iter();
+        found
+            .map(|it| {
+                assert_eq!(it.weight, Weight::Substitutes, "{it:?}");
+                it.path.join(".")
+            })
+            .collect()
+    };
+    assert_eq!(said(&machine), ["uses.files"], "read-only is not kept");
+    let fields = json!({"size": "20GiB", "iops": 4000, "throughput": "250MiB", "encrypted": true});
+    let volume = resource("data", "volume", fields);
+    assert_eq!(said(&volume), ["encrypted", "size", "iops", "throughput"]);
+    let share = resource("files", "share", json!({"encrypted": false, "size": "1TiB"}));
+    assert_eq!(said(&share), ["size"]);
+}
+
 fn attributes() {
     let provider = provider();
     for (kind, fields) in [
@@ -94,7 +129,9 @@ fn attributes() {
         ("network", json!({"cidr": "10.0.0.0/8"})),
         ("pool", json!({"count": 1})),
         ("secret", json!({"generate": {"length": 32}})),
+        ("share", json!({})),
         ("value", json!({"input": 1})),
+        ("volume", json!({"size": "20GiB"})),
     ] {
         let neutral = dsenv_sdk::kinds::kind(kind).expect("a kind");
         let mut main = lower(&resource("r", neutral.name, fields));
@@ -112,7 +149,8 @@ fn attributes() {
 
 fn findings() {
     let check = |resource: &Neutral| {
-        let all = provider().check(resource);
+        let none = BTreeMap::new();
+        let all = provider().check(resource, &Surroundings::new("b", "e", &none));
         let text = |weight| {
             let of = all.iter().filter(|finding| finding.weight == weight);
             of.map(|finding| finding.path.join(".")).collect::<Vec<_>>().join(" ")
@@ -140,13 +178,15 @@ fn findings() {
 }
 
 fn pins() {
+    let none = BTreeMap::new();
+    let around = Surroundings::new("b", "e", &none);
     let wants = |packages: serde_json::Value| {
         let software = json!({"software": {"python": "3.11", "packages": packages}});
-        let wants = provider().wants(&resource("m", "machine", software));
+        let wants = provider().wants(&resource("m", "machine", software), &around);
         assert_eq!(wants.len(), 1);
         wants[0].pin.to_string()
     };
     assert_eq!(wants(json!(["six"])), wants(json!(["six"])));
     assert_ne!(wants(json!(["six"])), wants(json!(["six", "idna"])));
-    assert!(provider().wants(&resource("m", "machine", json!({}))).is_empty());
+    assert!(provider().wants(&resource("m", "machine", json!({})), &around).is_empty());
 }

@@ -3,7 +3,7 @@
 use dsenv_local::provider;
 use dsenv_sdk::provider::{
     Create, DataFate, Delete, Native, Neutral, Observed, OnDestroy, OpError, Operate, Owner, Prior,
-    Progress, Setup, Surroundings, Token, Update, Use,
+    Progress, Setup, Surroundings, Token, Update, Use, Want,
 };
 use dsenv_sdk::seal::SealKey;
 use dsenv_sdk::value::{Map, Value};
@@ -55,7 +55,7 @@ pub(crate) fn with_place(test: impl AsyncFnOnce(&Place)) {
             std::panic::resume_unwind(panic);
         }
         place.delete_all().await.expect("everything is deleted");
-        let left = place.connection.inventory().await.expect("an inventory");
+        let left = place.connection.inventory(None).await.expect("an inventory");
         assert_eq!(left, [], "objects left behind");
         let blocks = place.blocks();
         place.connection.close_environment(&[]).await.expect("closed");
@@ -94,6 +94,7 @@ impl Place {
             variables,
             account: None,
             region: None,
+            resolver: None,
         };
         let connection = provider.connect(setup.clone()).await.expect("connected");
         assert!(!dir.exists(), "connecting leaves no trace");
@@ -113,7 +114,7 @@ impl Place {
 
     /// Lowers a resource and creates all of its nodes, in their order.
     pub(crate) async fn apply(&self, resource: &Neutral) -> Result<Observed, OpError> {
-        for want in self.provider.wants(resource) {
+        for want in self.wants(resource) {
             let pinned = self.connection.pin(&want, &|_| {}).await?;
             self.pins.lock().expect("pins").insert(want.pin.to_string(), pinned);
         }
@@ -129,9 +130,14 @@ impl Place {
         Ok(main.expect("one main node"))
     }
 
+    pub(crate) fn wants(&self, resource: &Neutral) -> Vec<Want> {
+        let pins = self.pins.lock().expect("pins");
+        self.provider.wants(resource, &Surroundings::new("bench", "dev", &pins))
+    }
+
     pub(crate) fn lower(&self, resource: &Neutral) -> Vec<Native> {
         let pins = self.pins.lock().expect("pins");
-        let around = Surroundings { blueprint: "bench", environment: "dev", pins: &pins };
+        let around = Surroundings::new("bench", "dev", &pins);
         self.provider.lower(resource, &around)
     }
 
@@ -144,7 +150,8 @@ impl Place {
     ) -> Result<Observed, OpError> {
         let ty = self.provider.native_type(ty).expect("a native type");
         let token = Token::new(&self.setup.owner.lineage, addr, 1);
-        let create = Create { addr, ty, token: &token, args, watch: &|_| {} };
+        let begun_before_ms = None;
+        let create = Create { addr, ty, token: &token, args, begun_before_ms, watch: &|_| {} };
         let Progress::Done(observed) = self.connection.create(create).await? else {
             panic!("local never accepts");
         };
@@ -264,7 +271,18 @@ pub(crate) fn resource(name: &str, kind: &'static str, fields: serde_json::Value
     };
     let addr = Addr::resource(name);
     let (uses, network) = (Vec::new(), None);
-    Neutral { addr, kind, fields, uses, network, on_destroy: OnDestroy::Delete, access: Vec::new() }
+    Neutral {
+        addr,
+        kind,
+        fields,
+        uses,
+        network,
+        on_destroy: OnDestroy::Delete,
+        access: Vec::new(),
+        tags: BTreeMap::new(),
+        owner: None,
+        protect: false,
+    }
 }
 
 /// The same resource, using others.

@@ -38,6 +38,12 @@ fn check(resource: &Neutral) -> Vec<Finding> {
             "on local objects lie in a folder of this user's alone, as encrypted as the disk is",
         ));
     }
+    if resource.fields.contains_key("immutable_days") {
+        findings.push(substitutes(
+            &["immutable_days"],
+            "on local nothing keeps whoever owns this account from deleting what is immutable",
+        ));
+    }
     if resource.on_destroy == OnDestroy::Snapshot {
         let help = "write `on_destroy: retain`, which keeps its folder, or `delete`";
         let message = "local cannot keep a last copy of a bucket";

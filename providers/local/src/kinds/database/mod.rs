@@ -21,10 +21,13 @@ pub(super) const KIND: LocalKind =
 const SUBSTITUTES: &[(&str, &str)] = &[
     ("cpus", "on local a database shares this computer's processors; `cpus` sets no limit"),
     ("memory", "on local a database shares this computer's memory; `memory` sets no limit"),
+    ("type", "on local there are no offers; a server on this computer stands in for `type`"),
     (
         "storage",
         "on local a database's disk is a folder of this computer's; `storage` sets no limit",
     ),
+    ("multi_zone", "on local one server is all there is, and nothing takes over when it fails"),
+    ("backup_days", "on local there are no backups but the ones that you make"),
     ("size", "on local `size` sets how many sessions there may be, and nothing else"),
 ];
 

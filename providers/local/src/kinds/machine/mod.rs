@@ -7,12 +7,12 @@ mod services;
 mod software;
 mod workspace;
 
-use super::{LocalKind, bucket, database, refuses, substitutes_where_set};
-use crate::python::PythonSpec;
+use super::{LocalKind, bucket, database, refuses, substitutes_where_set, volume};
 use dsenv_sdk::addr::Part;
 use dsenv_sdk::provider::{
     Finding, Native, Neutral, Surroundings, Use, Want, connection_variables, grant_key,
 };
+use dsenv_sdk::software::{spec_of, want};
 use dsenv_sdk::term::Ref;
 use dsenv_sdk::value::{Map, Value};
 use dsenv_sdk::{Addr, Key, Term};
@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 
 pub(crate) use software::pin as pin_software;
 pub(super) use software::{SOFTWARE, Software};
-pub(crate) use workspace::workspace_entry;
-pub(super) use workspace::{WORKSPACE, Workspace};
+pub(super) use workspace::Workspace;
+pub(crate) use workspace::{WORKSPACE, workspace_entry};
 
 pub(super) const KIND: LocalKind =
     LocalKind { name: "machine", check, wants: software_wants, lower };
@@ -33,6 +33,7 @@ pub(super) const MACHINE_SUBSTITUTES: &[(&str, &str)] = &[
     ("gpu", "on local a machine has this computer's own GPUs, or none where it has none"),
     ("type", "on local there are no offers; this computer stands in for `type`"),
     ("disk", "on local a machine's disk is a folder of this computer's; `disk` sets no limit"),
+    ("disk_class", "on local a machine's disk is this computer's, whatever `disk_class` says"),
     ("image", "on local a machine runs this computer's own operating system, not `image`"),
     ("purchase", "on local nothing is bought, and nothing is interrupted"),
 ];
@@ -48,7 +49,7 @@ fn check(resource: &Neutral) -> Vec<Finding> {
 
 /// What a machine and a member of a pool are refused for.
 pub(super) fn check_machine(resource: &Neutral) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = volume::check_uses(resource);
     if let Some(term) = resource.fields.get("software") {
         match spec_of(term) {
             None => {
@@ -141,6 +142,7 @@ fn grant(user: &Addr, used: &Use) -> Native {
     let (ty, args) = match used.kind {
         "bucket" => bucket::key_args(user, used),
         "database" => database::role_args(user, used),
+        "share" | "volume" => volume::mount_args(used),
         kind => unreachable!("`uses` was checked: a {kind} gives nothing to use"),
     };
     Native { part, ty, args, after: Vec::new() }
@@ -161,20 +163,12 @@ pub(super) fn software(resource: &Neutral, around: &Surroundings<'_>) -> Option<
     Some(Native { part, ty: SOFTWARE.name, args, after: Vec::new() })
 }
 
-/// What the lock must pin: the same version and packages are the same pin, wherever they stand.
+/// What the lock must pin.
 pub(super) fn software_wants(resource: &Neutral) -> Vec<Want> {
-    let Some(Some(Ok(spec))) = resource.fields.get("software").map(spec_of) else {
-        return Vec::new();
-    };
-    let need = software::need(&spec);
-    let digest = blake3::hash(Value::Map(need.clone()).to_string().as_bytes()).to_hex();
-    let pin = format!("python-{}", &digest[..16]).into();
-    vec![Want { pin, what: software::WHAT, need: Value::Map(need) }]
-}
-
-/// Reads the field; `None` when it is not all known.
-fn spec_of(term: &Term) -> Option<Result<PythonSpec, crate::python::spec::SpecError>> {
-    software::spec(term.known()?.as_map()?)
+    match resource.fields.get("software").and_then(spec_of) {
+        Some(Ok(spec)) => vec![want(&spec)],
+        _ => Vec::new(),
+    }
 }
 
 /// Puts a map's entry where a map of arguments has one.

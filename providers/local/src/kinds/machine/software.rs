@@ -8,20 +8,16 @@ use crate::environment::{Environment, Record, disk_error, failure, installer_cla
 use crate::python::install::InstallError;
 use crate::python::installer::InstallerError;
 use crate::python::resolve::ResolveError;
-use crate::python::spec::SpecError;
 use crate::python::tools::ToolsError;
-use crate::python::{
-    Installed, Locked, LockedPackage, PythonSpec, PythonVersion, Tools, install, installed, resolve,
-};
+use crate::python::{Installed, Locked, PythonVersion, Tools, install, installed, resolve};
+use crate::tool::ToolEnv;
 use async_trait::async_trait;
 use dsenv_sdk::OpError;
 use dsenv_sdk::provider::{DataFate, OpErrorClass, Watch};
 use dsenv_sdk::schema::{Attribute, Field, NativeType, ReplaceOrder, Type};
+use dsenv_sdk::software;
 use dsenv_sdk::value::{Map, Value};
-use std::path::PathBuf;
-
-/// What is pinned, for people.
-pub(super) const WHAT: &str = "python packages";
+use std::path::{Path, PathBuf};
 
 /// The native type.
 pub(crate) const SOFTWARE: NativeType = NativeType {
@@ -49,100 +45,27 @@ pub(crate) const SOFTWARE: NativeType = NativeType {
     holds_data: false,
 };
 
-/// Reads `python` and `packages`; `None` when they have another shape.
-pub(super) fn spec(fields: &Map) -> Option<Result<PythonSpec, SpecError>> {
-    let version = fields.get("python")?.as_text()?;
-    let packages = match fields.get("packages") {
-        Some(packages) => packages.as_list()?,
-        None => &[],
-    };
-    let packages: Option<Vec<String>> =
-        packages.iter().map(|package| package.as_text().map(str::to_owned)).collect();
-    Some(PythonSpec::new(version, &packages?))
-}
-
-/// What a lock is asked for.
-pub(super) fn need(spec: &PythonSpec) -> Map {
-    let packages = spec.packages().iter().map(|package| Value::text(package.clone())).collect();
-    Map::from([
-        ("python".to_owned(), Value::text(spec.version().to_string())),
-        ("packages".to_owned(), Value::List(packages)),
-    ])
-}
-
 /// Resolves a need into what the lock file keeps.
-pub(crate) async fn pin(env: &Environment, need: &Map, watch: Watch<'_>) -> Result<Value, OpError> {
-    let spec = spec(need)
+pub(crate) async fn pin(
+    tools: &ToolEnv,
+    cache: &Path,
+    need: &Map,
+    watch: Watch<'_>,
+) -> Result<Value, OpError> {
+    let spec = software::spec(need)
         .ok_or_else(|| OpError::new(OpErrorClass::Invalid, "a pin of software has another form"))?
         .map_err(|error| {
             failure(OpErrorClass::Invalid, "these packages cannot be locked", &error)
         })?;
     let mut say = |line: &str| watch(shortened(line));
-    let tools = Tools::find(spec.version(), &env.tools, &env.cache.join("python"), &mut say)
+    let tools = Tools::find(spec.version(), tools, &cache.join("python"), &mut say)
         .await
         .map_err(tools_error)?;
     let locked = resolve(&spec, &tools, &mut say).await.map_err(|error| match &error {
         ResolveError::Installer(error) => installer_error("the packages cannot be locked", error),
         _ => failure(OpErrorClass::Invalid, "the packages cannot be locked", &error),
     })?;
-    Ok(to_value(&locked))
-}
-
-/// The form in the lock file: sorted, without anything of this machine but the platform's name.
-fn to_value(locked: &Locked) -> Value {
-    let package = |package: &LockedPackage| {
-        let hashes = package.hashes.iter().map(|hash| Value::text(hash.clone())).collect();
-        let mut fields = Map::from([
-            ("name".to_owned(), Value::text(package.name.clone())),
-            ("version".to_owned(), Value::text(package.version.clone())),
-            ("hashes".to_owned(), Value::List(hashes)),
-        ]);
-        if let Some(marker) = &package.marker {
-            fields.insert("marker".to_owned(), Value::text(marker.clone()));
-        }
-        Value::Map(fields)
-    };
-    Value::Map(Map::from([
-        ("python".to_owned(), Value::text(locked.python.clone())),
-        ("tool".to_owned(), Value::text(locked.tool.clone())),
-        ("platforms".to_owned(), Value::text(locked.platforms.to_string())),
-        ("packages".to_owned(), Value::List(locked.packages.iter().map(package).collect())),
-        ("digest".to_owned(), Value::text(locked.digest())),
-    ]))
-}
-
-/// Reads the form in the lock file back; the digest must be that of the rest.
-fn from_value(pins: &Value) -> Result<Locked, OpError> {
-    let wrong = |what: &str| {
-        let message = format!("the lock of the python packages cannot be used: {what}");
-        OpError::new(OpErrorClass::Invalid, message).help(
-            "take the lock file from version control again, or delete it: `dsenv apply` pins anew",
-        )
-    };
-    let text =
-        |value: &Value, key: &str| value.step(key).and_then(Value::as_text).map(str::to_owned);
-    let mut packages = Vec::new();
-    for entry in pins.step("packages").and_then(Value::as_list).unwrap_or_default() {
-        let hashes = entry.step("hashes").and_then(Value::as_list).unwrap_or_default();
-        let package = LockedPackage {
-            name: text(entry, "name").ok_or_else(|| wrong("a package has no name"))?,
-            version: text(entry, "version").ok_or_else(|| wrong("a package has no version"))?,
-            marker: text(entry, "marker"),
-            hashes: hashes.iter().filter_map(Value::as_text).map(str::to_owned).collect(),
-        };
-        // Read back through the line that the installer gets: an edited lock must not steer it.
-        let read = LockedPackage::from_line(&package.line());
-        packages.push(read.map_err(|error| wrong(&error.to_string()))?);
-    }
-    let python = text(pins, "python").ok_or_else(|| wrong("it names no version of Python"))?;
-    let platforms = text(pins, "platforms").ok_or_else(|| wrong("it names no platform"))?;
-    let tool = text(pins, "tool").unwrap_or_default();
-    let locked = Locked::new(python, tool, platforms.as_str().into(), packages)
-        .map_err(|error| wrong(&error.to_string()))?;
-    if text(pins, "digest") != Some(locked.digest()) {
-        return Err(wrong("its digest is not that of its packages"));
-    }
-    Ok(locked)
+    Ok(locked.to_value())
 }
 
 pub(crate) struct Software;
@@ -163,7 +86,7 @@ impl Object for Software {
         record: &mut Record,
         watch: Watch<'_>,
     ) -> Result<(), OpError> {
-        let locked = from_value(record.args.get("pins").unwrap_or(&Value::Null))?;
+        let locked = Locked::from_value(record.args.get("pins").unwrap_or(&Value::Null))?;
         let folder = folder(env, record);
         let installed = match installed(&locked, &folder).await {
             Some(installed) => installed,
@@ -183,7 +106,7 @@ impl Object for Software {
     ) -> Result<Vec<Option<Map>>, OpError> {
         let mut seen = Vec::new();
         for record in records {
-            let there = match from_value(record.args.get("pins").unwrap_or(&Value::Null)) {
+            let there = match Locked::from_value(record.args.get("pins").unwrap_or(&Value::Null)) {
                 Ok(locked) => installed(&locked, &folder(env, record)).await.is_some(),
                 Err(_) => false,
             };
@@ -258,7 +181,7 @@ fn installer_error(message: &str, error: &InstallerError) -> OpError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::python::locked::Platforms;
+    use dsenv_sdk::software::{LockedPackage, Platforms};
 
     fn locked() -> Locked {
         let line = format!("six==1 ; os_name == 'nt' --hash=sha256:{}", "0".repeat(64));
@@ -269,20 +192,20 @@ mod tests {
 
     #[test]
     fn a_lock_comes_back_from_the_lock_file_as_it_went() {
-        assert_eq!(from_value(&to_value(&locked())).expect("a lock"), locked());
+        assert_eq!(Locked::from_value(&locked().to_value()).expect("a lock"), locked());
     }
 
     #[test]
     fn a_lock_that_was_edited_is_refused() {
-        let Value::Map(mut pins) = to_value(&locked()) else { panic!("a map") };
+        let Value::Map(mut pins) = locked().to_value() else { panic!("a map") };
         pins.insert("python".to_owned(), Value::text("3.12"));
-        let refused = from_value(&Value::Map(pins.clone())).expect_err("edited");
+        let refused = Locked::from_value(&Value::Map(pins.clone())).expect_err("edited");
         assert!(refused.message.contains("digest"), "{refused}");
         let evil = Map::from([
             ("name".to_owned(), Value::text("--index-url=x")),
             ("version".to_owned(), Value::text("1")),
         ]);
         pins.insert("packages".to_owned(), Value::List(vec![Value::Map(evil)]));
-        assert!(from_value(&Value::Map(pins)).is_err());
+        assert!(Locked::from_value(&Value::Map(pins)).is_err());
     }
 }

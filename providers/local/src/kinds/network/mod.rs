@@ -16,16 +16,21 @@ pub(super) const KIND: LocalKind = LocalKind {
     check: |resource| substitutes_where_set(resource, SUBSTITUTES),
     wants: |_| Vec::new(),
     lower: |resource, _| {
-        let args = resource.fields.clone();
+        let mut args = resource.fields.clone();
+        args.retain(|name, _| NETWORK.field(name).is_some());
         vec![Native { part: None, ty: NETWORK.name, args, after: Vec::new() }]
     },
 };
 
-const SUBSTITUTES: &[(&str, &str)] = &[(
-    "cidr",
-    "on local a network is a block of loopback addresses (127.x.y.0/24), not this range, and it \
-     isolates nothing",
-)];
+const SUBSTITUTES: &[(&str, &str)] = &[
+    (
+        "cidr",
+        "on local a network is a block of loopback addresses (127.x.y.0/24), not this range, and \
+         it isolates nothing",
+    ),
+    ("zones", "on local there is one zone, which is this computer"),
+    ("nat", "on local machines reach out as this computer does, and nobody pays for a gateway"),
+];
 
 /// The native type.
 pub(super) const NETWORK: NativeType = NativeType {
