@@ -27,6 +27,8 @@ pub enum Verb {
     Claim,
     /// Everything of one owner.
     Inventory,
+    /// What stands in the way of a plan.
+    Preflight,
     /// A pin for the lock.
     Pin,
     /// The end of an environment.
@@ -46,6 +48,7 @@ impl Verb {
         Verb::ReadForeign,
         Verb::Claim,
         Verb::Inventory,
+        Verb::Preflight,
         Verb::Pin,
         Verb::Close,
     ];
@@ -63,6 +66,7 @@ impl Verb {
             Verb::ReadForeign => "read_foreign",
             Verb::Claim => "claim",
             Verb::Inventory => "inventory",
+            Verb::Preflight => "preflight",
             Verb::Pin => "pin",
             Verb::Close => "close",
         }

@@ -29,6 +29,9 @@ use std::task::Poll;
 /// Waits this many milliseconds, by whatever clock the test has.
 pub type Sleeper = Arc<dyn Fn(u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
+/// Tells the milliseconds since some moment, by whatever clock the test has.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// Called when a [`What::Crash`] strikes. It may panic, to unwind the engine from within.
 pub type CrashHook = Arc<dyn Fn(&Call, When) + Send + Sync>;
 
@@ -42,6 +45,7 @@ struct Inner {
     log: Log,
     faults: Faults,
     sleeper: Sleeper,
+    clock: Clock,
     crash: Option<CrashHook>,
 }
 
@@ -64,6 +68,7 @@ impl FakeCloud {
                 log: Log::default(),
                 faults: Faults::default(),
                 sleeper: Arc::new(|_| Box::pin(yield_once())),
+                clock: Arc::new(|| 0),
                 crash: None,
             }),
         })
@@ -72,6 +77,11 @@ impl FakeCloud {
     /// Sets what waiting means: the simulation's clock, or a real one.
     pub fn set_sleeper(&self, sleeper: Sleeper) {
         self.inner().sleeper = sleeper;
+    }
+
+    /// Sets what time it is. Without it time stands still.
+    pub fn set_clock(&self, clock: Clock) {
+        self.inner().clock = clock;
     }
 
     /// Sets what is called when a crash strikes. The call itself then never ends, so the hook
@@ -89,6 +99,35 @@ impl FakeCloud {
     /// Lets the account have this many of a type, and no more.
     pub fn set_quota(&self, ty: &str, max: usize) {
         self.inner().world.settings.quotas.insert(known_type(ty).name.to_owned(), max);
+    }
+
+    /// Lets plans be looked over: quotas are told before anything is begun, and what may not be done.
+    pub fn set_preflight(&self, on: bool) {
+        self.inner().world.settings.preflight = on;
+    }
+
+    /// Takes the permission to create, change and delete a type away, as far as `--check-permissions`
+    /// tells.
+    pub fn deny(&self, ty: &str) {
+        self.inner().world.settings.denied.insert(known_type(ty).name.to_owned());
+    }
+
+    /// Says whether plans are looked over.
+    pub(crate) fn has_preflight(&self) -> bool {
+        self.inner().world.settings.preflight
+    }
+
+    /// Makes the creates of a type take no token, as those of EC2's networks and addresses do: sent
+    /// twice, they make two objects. What was made carries its token as a tag, and `find` and
+    /// `inventory` see it only after this time.
+    pub fn set_tokenless(&self, ty: &str, visible_after_ms: u64) {
+        let ty = known_type(ty).name.to_owned();
+        self.inner().world.settings.tokenless.insert(ty, visible_after_ms);
+    }
+
+    /// Says for how long a fresh object of a type without tokens may be invisible.
+    pub(crate) fn invisible_for_ms(&self, ty: &str) -> Option<u64> {
+        self.inner().world.settings.tokenless.get(ty).copied()
     }
 
     /// Makes a create, update or delete of a type done after this many polls; 0 is at once.
@@ -219,6 +258,18 @@ impl FakeCloud {
         remote_id
     }
 
+    /// Puts a second object there that carries the tags of another, as a create that is sent twice
+    /// makes where it takes no token; returns its id.
+    pub fn put_twin(&self, remote_id: &str) -> String {
+        let mut inner = self.inner();
+        let first = inner.world.objects.get(remote_id).expect("the object exists").clone();
+        let twin = inner.world.put(first.ty, &first.args);
+        inner.world.make_ready(&twin);
+        let object = inner.world.objects.get_mut(&twin).expect("it was just put");
+        (object.addr, object.owner, object.token) = (first.addr, first.owner, first.token);
+        twin
+    }
+
     /// Compares what this owner has with what an engine believes, and lists what is wrong: the
     /// invariant of the engine's scenarios. `current` and `deposed` are (address, id) of what the
     /// state holds, without nodes of types that exist in the state alone.
@@ -346,6 +397,7 @@ impl FakeCloud {
         half_way: bool,
     ) -> Result<Reply, OpError> {
         let mut inner = self.inner();
+        inner.world.now_ms = (inner.clock)();
         let result = inner.world.act(request, half_way);
         let (changed, remote_id) = match &result {
             Ok((reply, changed)) => (*changed, reply.remote_id()),

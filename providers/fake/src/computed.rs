@@ -45,6 +45,8 @@ pub(crate) fn attributes(world: &World, object: &Object) -> Vec<(&'static str, V
                 ("secret_access_key", Value::Secret(Secret::new(derived(id, "secret", 40)))),
             ]
         }),
+        "fake.share" | "fake.volume" => vec![("path", Value::Text(format!("/mnt/{id}")))],
+        "fake.mount" => of_target(world, object, &["path"], Vec::new()),
         "fake.database_grant" => database_grant(world, object),
         _ => Vec::new(),
     }

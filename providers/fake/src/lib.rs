@@ -23,15 +23,25 @@
 //! | [`calls`] | the call log |
 //! | [`loopback`], `wire` | the same cloud as a process of its own, or a thread of the test |
 //!
-//! What must not be here: a clock or a random source (time is the test's, chance comes from a
-//! seed), a canned answer, kindness.
+//! For the provider `aws` there is another cloud, which shares nothing with the one above: a real
+//! moto server in a process of its own, and a proxy that makes it as unkind as AWS.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`moto`] | the server, and boto3 to look at it from outside |
+//! | [`aws_proxy`] | what moto lacks: a call log, faults, dependencies, readiness, quotas |
+//!
+//! What must not be here: a canned answer, kindness. And in the cloud of the engine's tests a clock or
+//! a random source: time is the test's, chance comes from a seed.
 
+pub mod aws_proxy;
 pub mod calls;
 pub mod cloud;
 mod computed;
 pub mod fault;
 pub mod loopback;
 pub mod lower;
+pub mod moto;
 pub mod native;
 pub mod provider;
 mod request;
@@ -39,10 +49,12 @@ mod rules;
 mod wire;
 mod world;
 
+pub use aws_proxy::AwsProxy;
 pub use calls::{Call, Outcome, Verb};
-pub use cloud::{CrashHook, FakeCloud, Sleeper};
+pub use cloud::{Clock, CrashHook, FakeCloud, Sleeper};
 pub use fault::{CallMatch, Fault, Seeded, What, When};
 pub use loopback::Loopback;
 pub use lower::Values;
+pub use moto::Moto;
 pub use provider::{ENDPOINT_VARIABLE, FakeProvider};
 pub use world::{Object, Stage};

@@ -2,7 +2,7 @@
 //!
 //! | kind | main node | parts |
 //! |---|---|---|
-//! | network, bucket, database | `fake.network`, ... | |
+//! | network, bucket, database, volume, share | `fake.network`, ... | |
 //! | machine | `fake.machine` | `grant["x"]` for each of `uses`, `software` |
 //! | pool | `fake.pool`, which names its members | `member[i]`, `grant["x"]`, `software` |
 //! | secret, value | what [`Values`] says | |
@@ -18,7 +18,7 @@ use dsenv_sdk::provider::{
     Finding, GRANT, Native, Neutral, Right, Surroundings, Use, Want, Weight, connection_variables,
     grant_key,
 };
-use dsenv_sdk::schema::NativeType;
+use dsenv_sdk::schema::{NativeType, parse_size};
 use dsenv_sdk::term::{Ref, Term};
 use dsenv_sdk::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,11 +46,9 @@ pub(crate) fn lower(resource: &Neutral, around: &Surroundings<'_>, values: Value
     match resource.kind {
         "network" => vec![main(&native::NETWORK, resource.fields.clone())],
         "bucket" => vec![main(&native::BUCKET, resource.fields.clone())],
-        "database" => {
-            let mut args = resource.fields.clone();
-            args.extend(network_of(resource));
-            vec![main(&native::DATABASE, args)]
-        }
+        "database" => vec![main(&native::DATABASE, in_network(resource))],
+        "share" => vec![main(&native::SHARE, in_network(resource))],
+        "volume" => vec![main(&native::VOLUME, volume_args(resource))],
         "machine" => {
             let mut natives = vec![main(&native::MACHINE, machine_args(resource))];
             natives.extend(software(resource, around));
@@ -78,6 +76,25 @@ fn id_of(addr: Addr) -> Term {
 
 fn network_of(resource: &Neutral) -> Option<(String, Term)> {
     resource.network.clone().map(|network| ("network".to_owned(), id_of(network)))
+}
+
+/// The fields of a resource, with the id of its network in the place of its name.
+fn in_network(resource: &Neutral) -> Args {
+    let mut args = resource.fields.clone();
+    args.remove("network");
+    args.extend(network_of(resource));
+    args
+}
+
+/// A disk has whole GiB.
+fn volume_args(resource: &Neutral) -> Args {
+    let mut args = in_network(resource);
+    if let Some(Term::Known(size)) = args.remove("size") {
+        let bytes = size.as_text().and_then(parse_size).unwrap_or_default();
+        let gib = i64::try_from(bytes.div_ceil(1 << 30)).unwrap_or(i64::MAX);
+        args.insert("gib".to_owned(), Term::Known(Value::Int(gib)));
+    }
+    args
 }
 
 /// The arguments of a machine, or of each member of a pool.
@@ -117,6 +134,7 @@ fn entries(term: &Term) -> Args {
 fn grant(user: &Addr, used: &Use) -> Native {
     let ty = match used.kind {
         "database" => &native::DATABASE_GRANT,
+        "share" | "volume" => &native::MOUNT,
         _ => &native::BUCKET_GRANT,
     };
     let right = match used.right {
@@ -233,6 +251,9 @@ pub(crate) fn check(resource: &Neutral) -> Vec<Finding> {
     if resource.kind == "pool" && field("count").and_then(pool_size).is_none() {
         let message = "the size of a pool must be known before apply";
         find(&["count"], refuses, message, None);
+    }
+    if resource.kind == "volume" && field("size").is_some_and(|size| size.known().is_none()) {
+        find(&["size"], refuses, "the size of a volume must be known before apply", None);
     }
     if field("software").is_some_and(|software| software.known().is_none()) {
         let message = "software cannot depend on another resource: the lock pins it before apply";

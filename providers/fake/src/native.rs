@@ -85,6 +85,7 @@ pub const DATABASE: NativeType = NativeType {
         Field::new("size", Type::Choice(&["small", "medium", "large"]), "How big it is."),
         Field::new("cpus", Type::Format(Format::CountNeed), "How many processors."),
         Field::new("memory", Type::Format(Format::SizeNeed), "How much memory."),
+        Field::new("type", Type::Text, "The server by name."),
         Field::new("storage", Type::Format(Format::Size), "How much disk."),
         Field::new("encrypted", Type::Bool, "Whether it is encrypted.").replaces(),
         Field::new("network", Type::Text, "The network's id.").replaces(),
@@ -111,6 +112,7 @@ pub const MACHINE: NativeType = NativeType {
         Field::new("gpu", Type::Any, "Which accelerators.").replaces(),
         Field::new("type", Type::Text, "The offer by name."),
         Field::new("disk", Type::Format(Format::Size), "The root disk.").replaces(),
+        Field::new("disk_class", Type::Text, "What the root disk is.").replaces(),
         Field::new("image", Type::Text, "The operating system.").replaces(),
         Field::new("network", Type::Text, "The network's id.").replaces(),
         Field::new("purchase", Type::Any, "How it is bought.").replaces(),
@@ -189,6 +191,53 @@ pub const POOL: NativeType = NativeType {
     holds_data: false,
 };
 
+/// A file system of many users.
+pub const SHARE: NativeType = NativeType {
+    name: "fake.share",
+    doc: "A file system; nothing can be stored in it.",
+    fields: &[
+        Field::new("size", Type::Format(Format::Size), "How much is expected."),
+        Field::new("encrypted", Type::Bool, "Whether it is encrypted.").replaces(),
+        Field::new("network", Type::Text, "The network's id.").replaces(),
+    ],
+    attributes: &[ID, Attribute::new("path", "Where it would be mounted.")],
+    replace: ReplaceOrder::CreateFirst,
+    state_only: false,
+    holds_data: true,
+};
+
+/// A disk of one user. It grows and never shrinks.
+pub const VOLUME: NativeType = NativeType {
+    name: "fake.volume",
+    doc: "A disk; nothing can be stored on it.",
+    fields: &[
+        Field::new("gib", Type::Int { min: 1, max: 65_536 }, "How big it is.")
+            .required()
+            .grows()
+            .of("size"),
+        Field::new("class", Type::Text, "What it is."),
+        Field::new("encrypted", Type::Bool, "Whether it is encrypted.").replaces(),
+        Field::new("iops", Type::Int { min: 1, max: 1_000_000 }, "How fast it is."),
+        Field::new("throughput", Type::Format(Format::Size), "How wide it is."),
+        Field::new("network", Type::Text, "The network's id.").replaces(),
+    ],
+    attributes: &[ID, Attribute::new("path", "Where it would be mounted.")],
+    replace: ReplaceOrder::CreateFirst,
+    state_only: false,
+    holds_data: true,
+};
+
+/// A volume or a share at a machine.
+pub const MOUNT: NativeType = NativeType {
+    name: "fake.mount",
+    doc: "Lets one resource use a volume or a share.",
+    fields: BUCKET_GRANT.fields,
+    attributes: &[ID, Attribute::new("path", "The folder that it would be mounted at.")],
+    replace: ReplaceOrder::CreateFirst,
+    state_only: false,
+    holds_data: false,
+};
+
 /// A text that nobody sees, kept by the cloud.
 pub const SECRET: NativeType = NativeType {
     name: "fake.secret",
@@ -219,6 +268,7 @@ pub const SOFTWARE: NativeType = NativeType {
 
 /// Every native type, sorted by name.
 pub static TYPES: &[&NativeType] = &[
+    &builtin::KEY,
     &builtin::SECRET,
     &builtin::VALUE,
     &BUCKET,
@@ -226,12 +276,15 @@ pub static TYPES: &[&NativeType] = &[
     &DATABASE,
     &DATABASE_GRANT,
     &MACHINE,
+    &MOUNT,
     &NAMED,
     &NETWORK,
     &OBJECT,
     &POOL,
     &SECRET,
+    &SHARE,
     &SOFTWARE,
+    &VOLUME,
 ];
 
 /// Finds a native type by name.
@@ -243,10 +296,13 @@ pub fn find(name: &str) -> Option<&'static NativeType> {
 /// anywhere else that has the form of an id is a reference too, of any type.
 pub(crate) fn referenced(ty: &str, field: &str) -> &'static [&'static str] {
     match (ty, field) {
-        ("fake.machine" | "fake.database", "network") => &["fake.network"],
+        ("fake.machine" | "fake.database" | "fake.share" | "fake.volume", "network") => {
+            &["fake.network"]
+        }
         ("fake.machine", "software") => &["fake.software"],
         ("fake.bucket_grant", "target") => &["fake.bucket"],
         ("fake.database_grant", "target") => &["fake.database"],
+        ("fake.mount", "target") => &["fake.share", "fake.volume"],
         ("fake.pool", "members") => &["fake.machine"],
         _ => &[],
     }

@@ -12,6 +12,7 @@ use crate::request::{Ask, Reply, Request};
 use async_trait::async_trait;
 use dsenv_sdk::addr::Addr;
 use dsenv_sdk::builtin;
+use dsenv_sdk::preflight::{Intended, Preflight, Remark};
 use dsenv_sdk::provider::{
     Accepted, Connection, Create, Delete, Finding, Found, Identity, Native, Neutral, Observed,
     OpError, OpErrorClass, Owned, Owner, Prior, Progress, Provider, Setup, Surroundings, Token,
@@ -24,7 +25,9 @@ use std::sync::Arc;
 /// The variable that names a cloud in another process: `127.0.0.1:4567`.
 pub const ENDPOINT_VARIABLE: &str = "DSENV_FAKE_ENDPOINT";
 
-const KINDS: &[&str] = &["bucket", "database", "machine", "network", "pool", "secret", "value"];
+const KINDS: &[&str] = &[
+    "bucket", "database", "key", "machine", "network", "pool", "secret", "share", "value", "volume",
+];
 
 /// The pure half.
 #[derive(Clone, Debug)]
@@ -65,16 +68,20 @@ impl Provider for FakeProvider {
         KINDS
     }
 
-    fn check(&self, resource: &Neutral) -> Vec<Finding> {
+    fn check(&self, resource: &Neutral, _: &Surroundings<'_>) -> Vec<Finding> {
         lower::check(resource)
     }
 
-    fn wants(&self, resource: &Neutral) -> Vec<Want> {
+    fn wants(&self, resource: &Neutral, _: &Surroundings<'_>) -> Vec<Want> {
         lower::wants(resource)
     }
 
     fn lower(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
         lower::lower(resource, around, self.values)
+    }
+
+    fn looks_ahead(&self) -> bool {
+        self.cloud.as_ref().is_some_and(|cloud| cloud.has_preflight())
     }
 
     async fn connect(&self, setup: Setup) -> Result<Arc<dyn Connection>, OpError> {
@@ -110,6 +117,35 @@ impl FakeConnection {
         match &self.link {
             Link::InProcess(cloud) => cloud.serve(&request).await,
             Link::Loopback(endpoint) => loopback::ask(endpoint, &request).await,
+        }
+    }
+
+    /// For how long fresh objects of a type without tokens may be invisible; `None` for other types.
+    fn lag_ms(&self, ty: &NativeType) -> Option<u64> {
+        match &self.link {
+            Link::InProcess(cloud) => cloud.invisible_for_ms(ty.name),
+            Link::Loopback(_) => None,
+        }
+    }
+
+    /// Looks what an earlier attempt made, where a create takes no token; `None` when there is nothing
+    /// to look for, or nothing is there and enough time has passed to be sure.
+    async fn look_first(&self, request: Create<'_>) -> Result<Option<Observed>, OpError> {
+        let (Some(lag_ms), Some(before_ms)) = (self.lag_ms(request.ty), request.begun_before_ms)
+        else {
+            return Ok(None);
+        };
+        match self.find(request.ty, request.token).await? {
+            Some(found) if found.complete => Ok(Some(found.observed)),
+            Some(found) => {
+                let class = OpErrorClass::Partial(Box::new(found.observed));
+                Err(OpError::new(class, "an earlier attempt stopped half way"))
+            }
+            None if before_ms < lag_ms => {
+                let class = OpErrorClass::Throttled { retry_after_ms: Some(lag_ms - before_ms) };
+                Err(OpError::new(class, "what an earlier attempt made may not be seen yet"))
+            }
+            None => Ok(None),
         }
     }
 
@@ -183,7 +219,10 @@ impl Connection for FakeConnection {
         if builtin::owns(request.ty) {
             return Ok(Progress::Done(builtin::create(request)?));
         }
-        let Create { addr, ty, token, args, watch } = request;
+        if let Some(found) = self.look_first(request).await? {
+            return Ok(Progress::Done(found));
+        }
+        let Create { addr, ty, token, args, watch, .. } = request;
         let (addr, token, args) = (addr.clone(), token.clone(), args.clone());
         with_object(self.change(Ask::Create { ty, addr, token, args }, watch).await?)
     }
@@ -191,7 +230,8 @@ impl Connection for FakeConnection {
     async fn update(&self, request: Update<'_>) -> Result<Progress<Observed>, OpError> {
         let Update { addr, ty, prior, args, watch, .. } = request;
         if builtin::owns(ty) {
-            let create = Create { addr, ty, token: &prior.token, args, watch };
+            let (token, begun_before_ms) = (&prior.token, None);
+            let create = Create { addr, ty, token, args, begun_before_ms, watch };
             return Ok(Progress::Done(builtin::update(prior, create)?));
         }
         let ask = Ask::Update {
@@ -257,9 +297,20 @@ impl Connection for FakeConnection {
         self.ask(ask).await.map(|_| ())
     }
 
-    async fn inventory(&self) -> Result<Vec<Owned>, OpError> {
-        match self.ask(Ask::Inventory).await? {
+    async fn inventory(&self, lineage: Option<&str>) -> Result<Vec<Owned>, OpError> {
+        let lineage = lineage.map(str::to_owned);
+        match self.ask(Ask::Inventory { lineage }).await? {
             Reply::Owned(owned) => Ok(owned),
+            other => Err(strange(&other)),
+        }
+    }
+
+    async fn preflight(&self, request: Preflight<'_>) -> Result<Vec<Remark>, OpError> {
+        let one = |it: &Intended<'_>| (it.addr.clone(), it.ty, it.intent);
+        let intended = request.intended.iter().map(one).collect();
+        let ask = Ask::Preflight { intended, check_permissions: request.check_permissions };
+        match self.ask(ask).await? {
+            Reply::Remarks(remarks) => Ok(remarks),
             other => Err(strange(&other)),
         }
     }
@@ -274,5 +325,9 @@ impl Connection for FakeConnection {
 
     async fn close_environment(&self, kept: &[Token]) -> Result<(), OpError> {
         self.ask(Ask::Close { kept: kept.to_vec() }).await.map(|_| ())
+    }
+
+    fn invisible_for_ms(&self, ty: &'static NativeType) -> u64 {
+        self.lag_ms(ty).unwrap_or(0)
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::calls::{Call, Outcome, Verb};
 use dsenv_sdk::addr::Addr;
+use dsenv_sdk::preflight::{Intent, Remark};
 use dsenv_sdk::provider::{DataFate, Found, Identity, Observed, Owned, Owner, Progress, Token};
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::{Map, Value};
@@ -28,7 +29,8 @@ pub(crate) enum Ask {
     Poll { ty: &'static NativeType, remote_id: Option<String>, operation: String },
     ReadForeign { ty: &'static NativeType, remote_id: String },
     Claim { ty: &'static NativeType, addr: Addr, token: Token, remote_id: String },
-    Inventory,
+    Inventory { lineage: Option<String> },
+    Preflight { intended: Vec<(Addr, &'static NativeType, Intent)>, check_permissions: bool },
     Pin { pin: String, need: Value },
     Close { kept: Vec<Token> },
 }
@@ -43,6 +45,7 @@ pub(crate) enum Reply {
     Progress(Progress<Option<Observed>>, Option<String>),
     Object(Option<Observed>),
     Owned(Vec<Owned>),
+    Remarks(Vec<Remark>),
     Pinned(Value),
     Nothing,
 }
@@ -59,7 +62,8 @@ impl Ask {
             Ask::Poll { .. } => Verb::Poll,
             Ask::ReadForeign { .. } => Verb::ReadForeign,
             Ask::Claim { .. } => Verb::Claim,
-            Ask::Inventory => Verb::Inventory,
+            Ask::Inventory { .. } => Verb::Inventory,
+            Ask::Preflight { .. } => Verb::Preflight,
             Ask::Pin { .. } => Verb::Pin,
             Ask::Close { .. } => Verb::Close,
         }
@@ -80,7 +84,11 @@ impl Ask {
             outcome: Outcome::InFlight,
         };
         match self {
-            Ask::Identity | Ask::Inventory | Ask::Pin { .. } | Ask::Close { .. } => {}
+            Ask::Identity
+            | Ask::Inventory { .. }
+            | Ask::Preflight { .. }
+            | Ask::Pin { .. }
+            | Ask::Close { .. } => {}
             Ask::Find { ty, token } => {
                 call.ty = Some(ty.name);
                 call.token = Some(token.clone());
@@ -131,6 +139,7 @@ impl Reply {
             Reply::Identity(_)
             | Reply::Read(_)
             | Reply::Owned(_)
+            | Reply::Remarks(_)
             | Reply::Pinned(_)
             | Reply::Nothing => None,
         }

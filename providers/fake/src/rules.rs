@@ -2,11 +2,14 @@
 
 use crate::native;
 use crate::world::{Object, Stage, World};
+use dsenv_sdk::addr::Addr;
+use dsenv_sdk::preflight::{Intent, Remark, Verdict};
 use dsenv_sdk::provider::{OpError, OpErrorClass, Owner};
-use dsenv_sdk::schema::{NativeType, OnChange, Presence};
+use dsenv_sdk::schema::{NativeType, Presence};
 use dsenv_sdk::self_facts::SelfFacts;
 use dsenv_sdk::term::Term;
 use dsenv_sdk::value::{Map, Value};
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 /// What every id begins with.
@@ -151,6 +154,47 @@ pub(crate) fn check_quota(world: &World, ty: &NativeType) -> Result<(), OpError>
     Ok(())
 }
 
+/// Something that a plan means to do.
+type Intended = (Addr, &'static NativeType, Intent);
+
+/// Tells before anything is begun which creates are more than the account may have, and which take
+/// the last of it.
+pub(crate) fn quota_remarks(world: &World, intended: &[Intended]) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for (ty, max) in &world.settings.quotas {
+        let there = world.objects.values().filter(|object| object.ty.name == *ty).count();
+        let new = |(_, of, intent): &&Intended| of.name == *ty && *intent == Intent::Create;
+        for (at, (addr, ..)) in intended.iter().filter(new).enumerate() {
+            let verdict = match (there + at + 1).cmp(max) {
+                Ordering::Less => continue,
+                Ordering::Equal => Verdict::Warns,
+                Ordering::Greater => Verdict::Refuses,
+            };
+            let message = match verdict {
+                Verdict::Warns => format!("it takes the last of {max} {ty}"),
+                Verdict::Refuses => {
+                    format!("the account may have {max} of {ty}, and has {there}")
+                }
+            };
+            let help = Some("ask for a higher quota, or delete what is not needed".to_owned());
+            remarks.push(Remark { addr: Some(addr.clone()), verdict, message, help });
+        }
+    }
+    remarks
+}
+
+/// Tells which permissions are missing.
+pub(crate) fn permission_remarks(world: &World, intended: &[Intended]) -> Vec<Remark> {
+    let denied = |(_, ty, _): &&Intended| world.settings.denied.contains(ty.name);
+    let remark = |(addr, ty, _): &Intended| Remark {
+        addr: Some(addr.clone()),
+        verdict: Verdict::Refuses,
+        message: format!("the permission `{}` is missing", ty.name),
+        help: None,
+    };
+    intended.iter().filter(denied).map(remark).collect()
+}
+
 /// Refuses a name that something else has. A name is taken until its object is gone.
 pub(crate) fn check_name(world: &World, ty: &NativeType, args: &Map) -> Result<(), OpError> {
     let Some(name) = args.get("name") else { return Ok(()) };
@@ -167,8 +211,9 @@ pub(crate) fn check_name(world: &World, ty: &NativeType, args: &Map) -> Result<(
 
 /// Refuses an update of what can only be replaced.
 pub(crate) fn check_update(object: &Object, args: &Map) -> Result<(), OpError> {
-    for field in object.ty.fields.iter().filter(|field| field.on_change == OnChange::Replace) {
-        if object.args.get(field.name) != args.get(field.name) {
+    for field in object.ty.fields {
+        let (there, asked) = (object.args.get(field.name), args.get(field.name));
+        if there != asked && field.replaces_from(there, asked) {
             let message =
                 format!("`{}` of {} cannot be changed in place", field.name, object.remote_id);
             return refuse(OpErrorClass::Invalid, message);

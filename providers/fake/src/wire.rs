@@ -6,6 +6,7 @@
 use crate::native;
 use crate::request::{Ask, Reply, Request};
 use dsenv_sdk::addr::Addr;
+use dsenv_sdk::preflight::{Intent, Remark, Verdict};
 use dsenv_sdk::provider::{
     Accepted, DataFate, Found, Identity, Observed, OpError, OpErrorClass, Owned, Owner, Progress,
     Token,
@@ -33,7 +34,8 @@ type Parsed<T> = Result<T, Malformed>;
 pub(crate) fn request_line(request: &Request) -> String {
     let Owner { blueprint, environment, lineage } = &request.owner;
     let mut json = match &request.ask {
-        Ask::Identity | Ask::Inventory => json!({}),
+        Ask::Identity => json!({}),
+        Ask::Inventory { lineage } => json!({"lineage": lineage}),
         Ask::Close { kept } => {
             json!({"kept": kept.iter().map(Token::as_str).collect::<Vec<_>>()})
         }
@@ -63,6 +65,11 @@ pub(crate) fn request_line(request: &Request) -> String {
             "type": ty.name, "addr": addr.to_string(), "token": token.as_str(),
             "remote_id": remote_id,
         }),
+        Ask::Preflight { intended, check_permissions } => {
+            let one = |(addr, ty, intent): &(Addr, &NativeType, Intent)| json!({"addr": addr.to_string(), "type": ty.name, "intent": intent_name(*intent)});
+            let intended: Vec<_> = intended.iter().map(one).collect();
+            json!({"intended": intended, "check_permissions": check_permissions})
+        }
         Ask::Pin { pin, need } => json!({"pin": pin, "need": value_json(need)}),
     };
     json["verb"] = request.ask.verb().name().into();
@@ -82,7 +89,7 @@ pub(crate) fn parse_request(line: &str) -> Parsed<Request> {
     let remote_id = || text(json, "remote_id");
     let ask = match text(json, "verb")?.as_str() {
         "identity" => Ask::Identity,
-        "inventory" => Ask::Inventory,
+        "inventory" => Ask::Inventory { lineage: json["lineage"].as_str().map(str::to_owned) },
         "close" => {
             let kept = array(json, "kept")?.iter();
             let kept = kept.map(|token| Ok(Token::from_text(&text_at(token, "kept")?)));
@@ -133,10 +140,20 @@ pub(crate) fn parse_request(line: &str) -> Parsed<Request> {
             token: token(json)?,
             remote_id: remote_id()?,
         },
+        "preflight" => preflight(json)?,
         "pin" => Ask::Pin { pin: text(json, "pin")?, need: value(&json["need"]) },
         other => return Err(Malformed(format!("verb {other}"))),
     };
     Ok(Request { owner, ask })
+}
+
+fn preflight(json: &Json) -> Parsed<Ask> {
+    let one = |json: &Json| Ok((addr_at(&json["addr"])?, native_type(json)?, intent(json)?));
+    let intended = array(json, "intended")?.iter().map(one);
+    Ok(Ask::Preflight {
+        intended: intended.collect::<Parsed<_>>()?,
+        check_permissions: json["check_permissions"].as_bool() == Some(true),
+    })
 }
 
 // ---------------------------------------------------------------- answers
@@ -186,13 +203,16 @@ fn reply_json(reply: &Reply) -> Json {
         }
         Reply::Owned(owned) => {
             let one = |owned: &Owned| {
-                let Owned { addr, ty, token, remote_id } = owned;
+                let Owned { addr, ty, token, remote_id, lineage } = owned;
                 json!({
                     "addr": addr.to_string(), "type": ty, "token": token.as_str(),
-                    "remote_id": remote_id,
+                    "remote_id": remote_id, "lineage": lineage,
                 })
             };
             json!({"is": "owned", "owned": owned.iter().map(one).collect::<Vec<_>>()})
+        }
+        Reply::Remarks(remarks) => {
+            json!({"is": "remarks", "remarks": remarks.iter().map(remark_json).collect::<Vec<_>>()})
         }
         Reply::Pinned(pinned) => json!({"is": "pinned", "value": value_json(pinned)}),
         Reply::Nothing => json!({"is": "nothing"}),
@@ -233,13 +253,52 @@ fn parse_answer(json: &Json) -> Parsed<Reply> {
                     ty: text(json, "type")?,
                     token: token(json)?,
                     remote_id: text(json, "remote_id")?,
+                    lineage: text(json, "lineage")?,
                 })
             };
             Reply::Owned(array(json, "owned")?.iter().map(one).collect::<Parsed<_>>()?)
         }
+        "remarks" => {
+            let remarks = array(json, "remarks")?.iter().map(remark);
+            Reply::Remarks(remarks.collect::<Parsed<_>>()?)
+        }
         "pinned" => Reply::Pinned(value(&json["value"])),
         "nothing" => Reply::Nothing,
         other => return Err(Malformed(format!("answer {other}"))),
+    })
+}
+
+const INTENTS: [(Intent, &str); 4] = [
+    (Intent::Create, "create"),
+    (Intent::Update, "update"),
+    (Intent::Replace, "replace"),
+    (Intent::Delete, "delete"),
+];
+
+fn intent_name(intent: Intent) -> &'static str {
+    INTENTS.iter().find(|(known, _)| *known == intent).expect("every intent is listed").1
+}
+
+fn intent(json: &Json) -> Parsed<Intent> {
+    let name = text(json, "intent")?;
+    let found = INTENTS.iter().find(|(_, known)| *known == name);
+    found.map(|(intent, _)| *intent).ok_or_else(|| Malformed("intent".to_owned()))
+}
+
+fn remark_json(remark: &Remark) -> Json {
+    json!({
+        "addr": remark.addr.as_ref().map(Addr::to_string), "message": remark.message,
+        "help": remark.help, "refuses": remark.verdict == Verdict::Refuses,
+    })
+}
+
+fn remark(json: &Json) -> Parsed<Remark> {
+    let refuses = json["refuses"].as_bool() == Some(true);
+    Ok(Remark {
+        addr: json["addr"].is_string().then(|| addr_at(&json["addr"])).transpose()?,
+        verdict: if refuses { Verdict::Refuses } else { Verdict::Warns },
+        message: text(json, "message")?,
+        help: json["help"].as_str().map(str::to_owned),
     })
 }
 
@@ -395,7 +454,7 @@ mod tests {
             environment: "e".to_owned(),
             lineage: "l".to_owned(),
         };
-        let line = request_line(&Request { owner, ask: Ask::Inventory });
+        let line = request_line(&Request { owner, ask: Ask::Identity });
         assert!(parse_request(&line).is_ok());
         for end in 0..line.len() {
             assert!(parse_request(&line[..end]).is_err(), "{}", &line[..end]);

@@ -60,6 +60,8 @@ pub struct Object {
     pub stage: Stage,
     /// What the create asked for: a token sent again must ask for the same.
     created_with: Map,
+    /// When it was made.
+    made_ms: u64,
     /// For how many reads it is still seen as it was: `None` inside is "not there".
     pub(crate) stale: Option<(u32, Option<Observed>)>,
 }
@@ -69,6 +71,12 @@ pub struct Object {
 pub(crate) struct Settings {
     pub(crate) identity: Identity,
     pub(crate) quotas: BTreeMap<String, usize>,
+    /// Whether plans are looked over.
+    pub(crate) preflight: bool,
+    /// Types that may not be touched.
+    pub(crate) denied: BTreeSet<String>,
+    /// Types whose creates take no token, and for how long what they made is not found.
+    pub(crate) tokenless: BTreeMap<String, u64>,
     /// After how many polls an operation is done; absent is at once.
     pub(crate) polls: BTreeMap<(Verb, String), u32>,
     pub(crate) ask_again_ms: u64,
@@ -88,6 +96,8 @@ struct Operation {
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) objects: BTreeMap<String, Object>,
+    /// What time it is.
+    pub(crate) now_ms: u64,
     /// Who refers to what, as (what, who): a delete among 10,000 objects must not read them all.
     users: BTreeSet<(String, String)>,
     /// Last copies of data, by their place, with what they are copies of.
@@ -115,12 +125,16 @@ impl World {
             settings: Settings {
                 identity,
                 quotas: BTreeMap::new(),
+                preflight: false,
+                denied: BTreeSet::new(),
+                tokenless: BTreeMap::new(),
                 polls: polls.map(|(verb, ty, polls)| ((verb, ty.to_owned()), polls)).into(),
                 ask_again_ms: 1_000,
                 stale_reads: 0,
                 stale_find: false,
             },
             objects: BTreeMap::new(),
+            now_ms: 0,
             users: BTreeSet::new(),
             snapshots: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -140,8 +154,10 @@ impl World {
                 Ok((Reply::Read(read.collect::<Result<_, _>>()?), false))
             }
             Ask::Create { ty, addr, token, args } => match self.tokens.get(token).cloned() {
-                Some(made) => self.create_again(ty, token, &made, args),
-                None => self.create(owner, ty, (addr, token), args, half_way),
+                Some(made) if !self.settings.tokenless.contains_key(ty.name) => {
+                    self.create_again(ty, token, &made, args)
+                }
+                _ => self.create(owner, ty, (addr, token), args, half_way),
             },
             Ask::Update { ty, addr, token, remote_id, args } => {
                 self.check_target(owner, ty, token, remote_id)?;
@@ -162,10 +178,20 @@ impl World {
             Ask::Claim { ty, addr, token, remote_id } => {
                 self.claim(owner, ty, (addr, token), remote_id)
             }
-            Ask::Inventory => Ok((Reply::Owned(self.inventory(owner)), false)),
+            Ask::Inventory { lineage } => {
+                Ok((Reply::Owned(self.inventory(owner, lineage.as_deref())), false))
+            }
+            Ask::Preflight { intended, check_permissions } => {
+                let mut remarks = rules::quota_remarks(self, intended);
+                if *check_permissions {
+                    remarks.extend(rules::permission_remarks(self, intended));
+                }
+                Ok((Reply::Remarks(remarks), false))
+            }
             Ask::Pin { pin, need } => Ok((Reply::Pinned(pinned(pin, need)), false)),
             Ask::Close { kept } => {
-                match self.inventory(owner).iter().find(|owned| !kept.contains(&owned.token)) {
+                let left = self.inventory(owner, Some(&owner.lineage));
+                match left.iter().find(|owned| !kept.contains(&owned.token)) {
                     Some(left) => {
                         let message = format!("the environment still has {}", left.remote_id);
                         Err(OpError::new(OpErrorClass::InUse, message))
@@ -188,7 +214,12 @@ impl World {
     }
 
     fn find(&self, ty: &'static NativeType, token: &Token) -> Option<Found> {
-        let object = self.objects.get(self.tokens.get(token)?)?;
+        let object = if self.settings.tokenless.contains_key(ty.name) {
+            let carries = |object: &&Object| object.token.as_ref() == Some(token);
+            self.objects.values().filter(carries).find(|object| self.is_visible(object))?
+        } else {
+            self.objects.get(self.tokens.get(token)?)?
+        };
         if object.token.as_ref() != Some(token) {
             return None;
         }
@@ -201,6 +232,12 @@ impl World {
             Stage::Partial | Stage::Creating { .. } => false,
         };
         Some(Found { observed: observe(object), complete })
+    }
+
+    /// Says whether a search by tags shows it already.
+    fn is_visible(&self, object: &Object) -> bool {
+        let lag_ms = self.settings.tokenless.get(object.ty.name).copied().unwrap_or(0);
+        self.now_ms >= object.made_ms.saturating_add(lag_ms)
     }
 
     fn read(&mut self, ty: &NativeType, remote_id: &str) -> Result<Option<Observed>, OpError> {
@@ -237,11 +274,13 @@ impl World {
         let remote_id = self.put(ty, args);
         self.tokens.insert(token.clone(), remote_id.clone());
         let stale_reads = self.settings.stale_reads;
+        let tokenless = self.settings.tokenless.contains_key(ty.name);
         let object = self.object_mut(&remote_id);
         object.addr = Some(addr.clone());
         object.owner = Some(owner.clone());
         object.token = Some(token.clone());
-        object.stale = (stale_reads > 0).then_some((stale_reads, None));
+        // Its provider calls a create done once reads by id show it: only searches are behind.
+        object.stale = (stale_reads > 0 && !tokenless).then_some((stale_reads, None));
         if half_way {
             let class = OpErrorClass::Partial(Box::new(observe(object)));
             let message = format!("the creation of {remote_id} stopped half way");
@@ -449,10 +488,17 @@ impl World {
         Ok((Reply::Nothing, changed))
     }
 
-    fn inventory(&self, owner: &Owner) -> Vec<Owned> {
+    /// Lists what carries the tags of a blueprint and environment, of one lineage or of all.
+    fn inventory(&self, owner: &Owner, lineage: Option<&str>) -> Vec<Owned> {
         let owned = |object: &Object| {
-            let theirs = object.owner.as_ref() == Some(owner);
-            let (Some(addr), Some(token), true) = (&object.addr, &object.token, theirs) else {
+            let whose = object.owner.as_ref().filter(|whose| {
+                whose.blueprint == owner.blueprint
+                    && whose.environment == owner.environment
+                    && lineage.is_none_or(|lineage| whose.lineage == lineage)
+            })?;
+            let (Some(addr), Some(token), true) =
+                (&object.addr, &object.token, self.is_visible(object))
+            else {
                 return None;
             };
             Some(Owned {
@@ -460,6 +506,7 @@ impl World {
                 ty: object.ty.name.to_owned(),
                 token: token.clone(),
                 remote_id: object.remote_id.clone(),
+                lineage: whose.lineage.clone(),
             })
         };
         self.objects.values().filter_map(owned).collect()
@@ -503,6 +550,7 @@ impl World {
             attributes: Map::from([("id".to_owned(), Value::text(remote_id.as_str()))]),
             stage: Stage::Partial,
             created_with: args.clone(),
+            made_ms: self.now_ms,
             stale: None,
         };
         self.users.extend(uses(&object));

@@ -37,6 +37,7 @@ pub(crate) fn setup(blueprint: &str, endpoint: Option<&str>) -> Setup {
         variables: BTreeMap::from_iter(endpoint),
         account: None,
         region: None,
+        resolver: None,
     }
 }
 
@@ -109,7 +110,8 @@ impl Client {
         args: &Map,
     ) -> Result<Progress<Observed>, OpError> {
         let addr = addr(at);
-        let create = Create { addr: &addr, ty: ty(ty_name), token, args, watch: &|_| {} };
+        let (ty, begun_before_ms) = (ty(ty_name), None);
+        let create = Create { addr: &addr, ty, token, args, begun_before_ms, watch: &|_| {} };
         self.connection.create(create).await
     }
 

@@ -29,6 +29,7 @@ pub(crate) async fn valid_args(client: &Client, name: &str) -> Map {
         ])
     };
     match name {
+        "dsenv.key" => args([("public_key", "ssh-ed25519 AAAA ada".into())]),
         "dsenv.secret" | "fake.secret" => args([("length", Value::Int(16))]),
         "fake.bucket" => args([("versioning", Value::Bool(true))]),
         "fake.bucket_grant" => grant(client.made("fake.bucket", "b", &Map::new()).await.remote_id),
@@ -41,6 +42,13 @@ pub(crate) async fn valid_args(client: &Client, name: &str) -> Map {
             let workload = Value::Map(args([("web", service)]));
             args([("network", network), ("workload", workload)])
         }
+        "fake.mount" => {
+            let volume = args([("gib", Value::Int(10))]);
+            let volume = client.made("fake.volume", "data", &volume).await.remote_id;
+            args([("principal", "nb".into()), ("target", volume.into()), ("right", "read".into())])
+        }
+        "fake.share" => args([("size", "10GiB".into())]),
+        "fake.volume" => args([("gib", Value::Int(10))]),
         "fake.named" => args([("name", "one".into()), ("input", Value::Int(1))]),
         "fake.network" => args([("cidr", "10.1.0.0/16".into())]),
         "fake.pool" => {
@@ -72,11 +80,15 @@ async fn every_type_with_something_to_change_is_changed_in_place() {
         let mut after = before.clone();
         let (name, value) = match native.name {
             "dsenv.secret" | "fake.secret" | "fake.network" => continue,
+            "dsenv.key" => ("public_key", "ssh-ed25519 BBBB ada".into()),
             "fake.bucket" => ("versioning", Value::Bool(false)),
             "fake.bucket_grant" | "fake.database_grant" => ("right", "read".into()),
             "fake.database" => ("version", "19".into()),
             "fake.machine" => ("cpus", "4+".into()),
+            "fake.mount" => ("right", "read_write".into()),
             "fake.pool" => ("members", Value::List(Vec::new())),
+            "fake.share" => ("size", "20GiB".into()),
+            "fake.volume" => ("gib", Value::Int(20)),
             "fake.software" => ("lock", "z".into()),
             _ => ("input", Value::Int(2)),
         };
@@ -96,6 +108,8 @@ async fn attributes_of_each_kind_are_those_of_its_main_node() {
         ("machine", "fake.machine"),
         ("network", "fake.network"),
         ("pool", "fake.pool"),
+        ("share", "fake.share"),
+        ("volume", "fake.volume"),
         ("secret", "fake.secret"),
         ("value", "fake.object"),
         ("value", "fake.named"),

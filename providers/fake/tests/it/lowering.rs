@@ -18,6 +18,9 @@ fn neutral(kind: &'static str, at: &str, fields: Map) -> Neutral {
         network: None,
         on_destroy: OnDestroy::Refuse,
         access: Vec::new(),
+        tags: BTreeMap::new(),
+        owner: None,
+        protect: false,
     }
 }
 
@@ -25,9 +28,12 @@ fn provider(values: Values) -> FakeProvider {
     FakeProvider::new(FakeCloud::new()).values(values)
 }
 
+fn around(pins: &BTreeMap<String, Value>) -> Surroundings<'_> {
+    Surroundings::new("bp", "test", pins)
+}
+
 fn lower(resource: &Neutral, values: Values, pins: &BTreeMap<String, Value>) -> Vec<Native> {
-    let around = Surroundings { blueprint: "bp", environment: "test", pins };
-    let natives = provider(values).lower(resource, &around);
+    let natives = provider(values).lower(resource, &around(pins));
     for native in &natives {
         for (name, term) in &native.args {
             let field = ty(native.ty).field(name).expect("an argument of the type");
@@ -104,7 +110,8 @@ fn a_machine_is_not_locked_until_its_packages_are() {
         fields: machine.fields.into_iter().filter(|(name, _)| name != "count").collect(),
         ..machine
     };
-    let want = provider(Values::Builtin).wants(&machine).pop().expect("a want");
+    let want =
+        provider(Values::Builtin).wants(&machine, &around(&BTreeMap::new())).pop().expect("a want");
     let lock = |pins: &BTreeMap<String, Value>| {
         let natives = lower(&machine, Values::Builtin, pins);
         let software = natives.iter().find(|native| native.ty == "fake.software");
@@ -114,7 +121,7 @@ fn a_machine_is_not_locked_until_its_packages_are() {
     let pins = BTreeMap::from([(want.pin.to_string(), Value::text("pinned"))]);
     assert_eq!(lock(&pins), Term::text("pinned"));
     // The same requirement has the same name wherever it stands.
-    assert_eq!(provider(Values::Builtin).wants(&workers())[0].pin, want.pin);
+    assert_eq!(provider(Values::Builtin).wants(&workers(), &around(&pins))[0].pin, want.pin);
 }
 
 #[test]
@@ -146,8 +153,9 @@ fn one_thing_is_refused_and_one_is_substituted() {
     let purchase = Value::Map(args([("on_interruption", "hibernate".into())]));
     let mut pool = neutral("pool", "w", args([("gpu", "A100".into()), ("purchase", purchase)]));
     pool.fields.insert("count".to_owned(), Term::Ref(Ref::attribute(addr("a"), "output")));
+    let none = BTreeMap::new();
     let found: Vec<_> = provider(Values::Builtin)
-        .check(&pool)
+        .check(&pool, &around(&none))
         .into_iter()
         .map(|finding| (finding.path.join("."), finding.weight))
         .collect();
@@ -159,5 +167,5 @@ fn one_thing_is_refused_and_one_is_substituted() {
             ("gpu".to_owned(), Weight::Substitutes),
         ]
     );
-    assert!(provider(Values::Builtin).check(&workers()).is_empty());
+    assert!(provider(Values::Builtin).check(&workers(), &around(&none)).is_empty());
 }

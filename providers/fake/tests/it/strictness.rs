@@ -205,8 +205,8 @@ async fn nobody_changes_what_is_not_theirs() {
     let object = done(mine.create("fake.object", "a", &input("x")).await);
     assert_eq!(class(&other.update("fake.object", "a", &object, &input("y")).await), "denied");
     assert_eq!(class(&other.delete("fake.object", "a", &object).await), "denied");
-    assert_eq!(mine.connection.inventory().await.expect("a list").len(), 1);
-    assert!(other.connection.inventory().await.expect("a list").is_empty());
+    assert_eq!(mine.connection.inventory(None).await.expect("a list").len(), 1);
+    assert!(other.connection.inventory(None).await.expect("a list").is_empty());
     assert_eq!(class(&mine.connection.close_environment(&[]).await), "in_use");
     other.connection.close_environment(&[]).await.expect("nothing is left");
 }
@@ -338,7 +338,7 @@ async fn deleting_takes_its_time_where_the_cloud_takes_it() {
     let stage = client.cloud.object_at("d").expect("still there").stage;
     assert!(matches!(stage, Stage::Deleting { .. }));
     assert_eq!(class(&client.create("fake.database", "d", &database).await), "conflict");
-    assert_eq!(client.connection.inventory().await.expect("a list").len(), 2);
+    assert_eq!(client.connection.inventory(None).await.expect("a list").len(), 2);
     assert_eq!(client.finish("fake.database", &deletion).await, None);
     assert_eq!(client.finish("fake.database", &deletion).await, None);
     assert_eq!(client.read("fake.database", "d", &made).await, None);
