@@ -9,7 +9,7 @@ use crate::refresh::{Refreshed, Seen};
 use crate::resolve::Scope;
 use crate::settle::{self, Facts};
 use crate::state::{Object, Resource, State, Status};
-use dsenv_sdk::schema::{NativeType, OnChange, ReplaceOrder};
+use dsenv_sdk::schema::{Field, NativeType, OnChange, ReplaceOrder};
 use dsenv_sdk::value::{Map, Value};
 use dsenv_sdk::{Addr, Term};
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,6 +143,8 @@ struct Known<'a> {
     native: &'a Native,
     scope: &'a Scope,
     attributes: BTreeMap<Addr, Map>,
+    /// The settled arguments of nodes that are nothing but their arguments.
+    mirrors: BTreeMap<Addr, Arc<BTreeMap<String, Term>>>,
 }
 
 impl Facts for Known<'_> {
@@ -152,6 +154,12 @@ impl Facts for Known<'_> {
 
     fn attributes(&self, addr: &Addr) -> Option<&Map> {
         self.attributes.get(addr)
+    }
+
+    fn mirrored(&self, addr: &Addr, attribute: &str) -> Option<&Term> {
+        let args = self.mirrors.get(addr)?;
+        let ty = self.native.nodes.get(addr)?.ty;
+        args.get(ty.attribute(attribute)?.of?)
     }
 
     fn scope(&self) -> &Scope {
@@ -171,7 +179,7 @@ pub fn diff(
 ) -> Result<(Vec<Change>, BTreeMap<String, Term>), Unsettled> {
     let selected = select(native, state, wishes);
     let relevant = relevant_attributes(native, outputs);
-    let mut known = Known { native, scope, attributes: BTreeMap::new() };
+    let mut known = Known { native, scope, attributes: BTreeMap::new(), mirrors: BTreeMap::new() };
     let mut changes = Vec::with_capacity(native.order.len());
     if wishes.mode != Mode::Destroy {
         for addr in &native.order {
@@ -183,6 +191,9 @@ pub fn diff(
             judge_selection(&mut change, wishes, selected.as_ref());
             if let Some(attributes) = attributes_after(&change, node.ty, prior) {
                 known.attributes.insert(addr.clone(), attributes);
+            }
+            if node.ty.mirrors() {
+                known.mirrors.insert(addr.clone(), change.after.clone());
             }
             changes.push(change);
         }
@@ -278,7 +289,8 @@ fn replace(change: Change, reason: Reason) -> Change {
 fn resume(mut change: Change, node: &Node, object: &Object) -> Change {
     let names = change.after.keys().chain(object.args.keys());
     let mut names = names.filter(|name| !is_ignored(node, name));
-    let same = names.all(|name| same(change.after.get(name), object.args.get(name)));
+    let same =
+        names.all(|name| same(node.ty.field(name), change.after.get(name), object.args.get(name)));
     change.action = if same { Action::Resume } else { Action::Replace };
     change.reason = Reason::Interrupted;
     change
@@ -292,16 +304,24 @@ fn compare_args(change: &mut Change, node: &Node, object: &Object) {
     for name in names {
         let field = node.ty.field(name);
         let asked = change.after.get(name);
-        let differs = !same(asked, object.args.get(name));
+        let satisfied = field.is_some_and(|field| satisfies(change, field, object));
+        let differs = !same(field, asked, object.args.get(name)) && !satisfied;
         // An update was begun and nobody knows how far it came: all of it is sent again.
         let open = object.status == Status::Updating;
-        let moved = change.drift.iter().any(|drift| drift.name == *name)
-            && field.is_some_and(|field| !field.cloud_owned);
+        let of_field = |drift: &Drift| {
+            drift.name == *name || field.and_then(|field| field.taken) == Some(&*drift.name)
+        };
+        let moved = change.drift.iter().any(of_field)
+            && field.is_some_and(|field| !field.cloud_owned)
+            && !satisfied;
         if is_ignored(node, name) || !(differs || moved || open) {
             continue;
         }
+        let seen = change.observed.as_ref().and_then(|seen| seen.values.get(name));
+        let there = seen.or_else(|| object.args.get(name));
+        let asked = asked.and_then(Term::known);
         replace |=
-            field.is_some_and(|field| field.on_change == OnChange::Replace) && (differs || moved);
+            field.is_some_and(|field| field.replaces_from(there, asked)) && (differs || moved);
         if differs || open { changed.push(name.clone()) } else { drifted.push(name.clone()) }
     }
     if changed.is_empty() && drifted.is_empty() {
@@ -312,6 +332,19 @@ fn compare_args(change: &mut Change, node: &Node, object: &Object) {
         if changed.is_empty() { Reason::Drifted(drifted) } else { Reason::Changed(changed) };
     if change.action == Action::Update {
         keep_ignored(change, node, object);
+    }
+}
+
+/// Says whether what was taken from a list of offers, as it was seen, else as it was recorded, is
+/// still in the list.
+fn satisfies(change: &Change, field: &Field, object: &Object) -> bool {
+    let Some(attribute) = field.taken else { return false };
+    let seen = change.observed.as_ref().unwrap_or(&object.observed).values.get(attribute);
+    match (seen, change.after.get(field.name)) {
+        (Some(seen), Some(Term::Known(Value::List(asked)))) => asked.contains(seen),
+        // One that is still to be made is one more, and takes none away.
+        (Some(seen), Some(Term::List(asked))) => asked.iter().any(|it| it.known() == Some(seen)),
+        _ => false,
     }
 }
 
@@ -336,10 +369,13 @@ fn is_ignored(node: &Node, name: &str) -> bool {
 }
 
 /// An open term may come to anything, so it differs. Absent and null are the same.
-fn same(asked: Option<&Term>, recorded: Option<&Value>) -> bool {
+fn same(field: Option<&Field>, asked: Option<&Term>, recorded: Option<&Value>) -> bool {
     match (asked, recorded) {
         (None | Some(Term::Known(Value::Null)), None | Some(Value::Null)) => true,
-        (Some(Term::Known(asked)), Some(recorded)) => asked == recorded,
+        (Some(Term::Known(asked)), Some(recorded)) => match field {
+            Some(field) => field.agrees(asked, recorded),
+            None => asked == recorded,
+        },
         _ => false,
     }
 }
@@ -361,7 +397,7 @@ fn drift(
             None => object.observed.values.get(name),
         };
         let before = before.cloned().unwrap_or(Value::Null);
-        if before != *after {
+        if !field.map_or(before == *after, |field| field.agrees(&before, after)) {
             let relevant = field.is_some() || relevant.contains(&(addr.clone(), name.clone()));
             drifts.push(Drift { name: name.clone(), before, after: after.clone(), relevant });
         }

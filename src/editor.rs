@@ -208,6 +208,7 @@ fn pattern(format: Format) -> &'static str {
         Format::Percent => r"^\d+%$",
         Format::Version => r"^\d+(\.\d+)*\+?$",
         Format::Date => r"^\d{4}-\d{2}-\d{2}$",
+        Format::PublicKey => r"^[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( .*)?$",
     }
 }
 

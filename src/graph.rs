@@ -14,6 +14,7 @@ pub fn needs(resource: &Resource, network: Option<&Addr>) -> BTreeSet<Addr> {
     let mut needed = resource.depends_on.clone();
     needed.extend(resource.uses.iter().map(|used| used.target.clone()));
     needed.extend(network.cloned());
+    needed.extend(resource.access.iter().flat_map(|access| access.keys.iter().cloned()));
     for term in resource.fields.values() {
         term.each_ref(&mut |reference| {
             needed.insert(reference.addr.owner());

@@ -2,11 +2,13 @@
 
 pub mod apply;
 pub mod blueprint;
+pub mod catalog;
 pub mod cli;
 pub mod diag;
 pub mod diff;
 pub mod drive;
 pub mod editor;
+pub mod estimate;
 pub mod event;
 pub mod expr;
 pub mod graph;

@@ -70,15 +70,14 @@ pub fn lower(
     let mut native = Native::default();
     let mut arguments = Arguments::new();
     let mut unsettled = BTreeSet::new();
-    let around =
-        Surroundings { blueprint: &resolved.blueprint, environment: &resolved.environment, pins };
+    let around = surroundings(resolved, pins);
     for addr in order {
         let resource = &resolved.resources[addr];
         let neutral = neutral(resolved, resource);
-        if !check(resource, &neutral, provider, &mut findings) {
+        if !check(resource, &neutral, &around, provider, &mut findings) {
             continue;
         }
-        add_wants(&neutral, provider, &mut native.wants);
+        add_wants(&neutral, &around, provider, &mut native.wants);
         for part in provider.lower(&neutral, &around) {
             let (addr, node) = make_node(resource, provider, part);
             native.nodes.insert(addr, node);
@@ -108,8 +107,10 @@ pub fn lower(
 /// is refused already, so that its findings come in one round.
 pub fn remarks(resolved: &Resolved, provider: &dyn Provider) -> Findings {
     let mut findings = Findings::new();
+    let pins = BTreeMap::new();
+    let around = surroundings(resolved, &pins);
     for resource in resolved.resources.values().filter(|resource| resource.sound) {
-        check(resource, &neutral(resolved, resource), provider, &mut findings);
+        check(resource, &neutral(resolved, resource), &around, provider, &mut findings);
     }
     findings
 }
@@ -178,6 +179,23 @@ pub fn neutral(resolved: &Resolved, resource: &Resource) -> Neutral {
         network: network_of(resolved, resource),
         on_destroy: resource.on_destroy,
         access: resource.access.clone(),
+        tags: resource.tags.clone(),
+        owner: resource.owner.clone(),
+        protect: resource.protect,
+    }
+}
+
+/// What surrounds every resource, with what the lock pins.
+pub fn surroundings<'a>(
+    resolved: &'a Resolved,
+    pins: &'a BTreeMap<String, Value>,
+) -> Surroundings<'a> {
+    Surroundings {
+        blueprint: &resolved.blueprint,
+        environment: &resolved.environment,
+        region: resolved.region.as_deref(),
+        account: resolved.account.as_deref(),
+        pins,
     }
 }
 
@@ -185,6 +203,7 @@ pub fn neutral(resolved: &Resolved, resource: &Resource) -> Neutral {
 fn check(
     resource: &Resource,
     neutral: &Neutral,
+    around: &Surroundings<'_>,
     provider: &dyn Provider,
     findings: &mut Findings,
 ) -> bool {
@@ -195,7 +214,7 @@ fn check(
         return false;
     }
     let mut honoured = true;
-    for finding in provider.check(neutral) {
+    for finding in provider.check(neutral, around) {
         let span = graph::path_span(resource, &finding.path);
         let diagnostic = match finding.weight {
             Weight::Refuses => {
@@ -211,8 +230,13 @@ fn check(
     honoured
 }
 
-fn add_wants(neutral: &Neutral, provider: &dyn Provider, wants: &mut Vec<(Want, Addr)>) {
-    for want in provider.wants(neutral) {
+fn add_wants(
+    neutral: &Neutral,
+    around: &Surroundings<'_>,
+    provider: &dyn Provider,
+    wants: &mut Vec<(Want, Addr)>,
+) {
+    for want in provider.wants(neutral, around) {
         if !wants.iter().any(|(known, _)| known.pin == want.pin) {
             wants.push((want, neutral.addr.clone()));
         }

@@ -1,8 +1,15 @@
 //! The providers that are built into this binary: the one place that knows their names.
 
 use dsenv_sdk::Provider;
+use dsenv_sdk::software::Resolver;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+
+/// Returns what pins software, for the machines of every provider: this machine does.
+pub fn resolver(variables: &BTreeMap<String, String>, cache: &Path) -> Arc<dyn Resolver> {
+    dsenv_local::resolver(variables, cache)
+}
 
 /// Providers by name.
 #[derive(Clone, Default)]
@@ -11,7 +18,12 @@ pub struct Registry(BTreeMap<&'static str, Arc<dyn Provider>>);
 impl Registry {
     /// The providers of this build.
     pub fn built_in() -> Registry {
-        Registry::of([dsenv_local::provider()])
+        Registry::of([
+            dsenv_aws::provider(),
+            dsenv_azure::provider(),
+            dsenv_gcp::provider(),
+            dsenv_local::provider(),
+        ])
     }
 
     /// Makes a registry of these providers; tests bring their own.

@@ -8,6 +8,9 @@ use dsenv_sdk::provider::{OpError, OpErrorClass};
 
 /// How often a call that fails for a passing reason is tried in all.
 pub const ATTEMPTS_MAX: u32 = 10;
+/// The same for what is still in use: interfaces of databases, balancers and members that are gone are
+/// let go of after minutes, and what they stand on cannot go before. A quarter of an hour in all.
+pub const IN_USE_MAX: u32 = 36;
 /// The pause before the second attempt; it doubles with each.
 const PAUSE_FIRST_MS: u64 = 250;
 const PAUSE_MAX_MS: u64 = 30_000;
@@ -15,7 +18,8 @@ const PAUSE_MAX_MS: u64 = 30_000;
 /// Returns how long to pause before trying again after this attempt, counted from 1; `None` when
 /// trying again will not help.
 pub fn pause_ms(class: &OpErrorClass, attempt: u32) -> Option<u64> {
-    if attempt >= ATTEMPTS_MAX {
+    let attempts_max = if *class == OpErrorClass::InUse { IN_USE_MAX } else { ATTEMPTS_MAX };
+    if attempt >= attempts_max {
         return None;
     }
     let doubled_ms = (PAUSE_FIRST_MS << attempt.saturating_sub(1).min(10)).min(PAUSE_MAX_MS);

@@ -20,6 +20,11 @@ pub trait Facts {
     /// apply; `None` when all of them are.
     fn attributes(&self, addr: &Addr) -> Option<&Map>;
 
+    /// The argument that an attribute is the same as, as far as it is settled.
+    fn mirrored(&self, _addr: &Addr, _attribute: &str) -> Option<&Term> {
+        None
+    }
+
     /// What `inputs` and `env` stand for.
     fn scope(&self) -> &Scope;
 }
@@ -116,7 +121,7 @@ impl Settling<'_> {
             Term::Known(_) | Term::NotLocked(_) => return Ok(term.clone()),
             Term::Ref(reference) => match self.look_up(reference)? {
                 Some(value) => Term::Known(value),
-                None => term.clone(),
+                None => self.mirrored(reference).unwrap_or_else(|| term.clone()),
             },
             Term::Expr(expr) => match self.evaluate(expr)? {
                 Some(value) => Term::Known(value),
@@ -166,6 +171,13 @@ impl Settling<'_> {
         // An attribute that is absent is open again, also where an argument has its name.
         let Some(start) = attributes.get(&**first) else { return Ok(None) };
         follow(start, rest).map(Some).ok_or_else(missing)
+    }
+
+    /// What is known of an attribute that is the same as an argument: perhaps a part.
+    fn mirrored(&self, reference: &Ref) -> Option<Term> {
+        let (first, rest) = reference.path.split_first()?;
+        let term = self.facts.mirrored(&reference.addr, first)?;
+        rest.iter().try_fold(term.clone(), |term, step| term.step(step))
     }
 
     /// Everything that is known of one member, for expressions that go over all members.

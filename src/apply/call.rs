@@ -11,6 +11,7 @@ use dsenv_sdk::provider::{
 };
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::{Map, Value};
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// How long an operation may take unless the blueprint says otherwise.
@@ -25,6 +26,8 @@ pub(super) struct Request {
     pub(super) token: Token,
     pub(super) args: Map,
     pub(super) what: What,
+    /// Since when an earlier create of this object is over, where its answer never came.
+    pub(super) doubt_since: Option<Timestamp>,
     /// Where the provider's own words go.
     pub(super) watch: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -88,6 +91,11 @@ impl Request {
         };
     }
 
+    /// Says whether it asks how something stands, and changes nothing.
+    pub(super) fn only_asks(&self) -> bool {
+        matches!(self.what, What::Poll { .. } | What::After { .. })
+    }
+
     /// Says whether the object is to be gone afterwards.
     pub(super) fn deletes(&self) -> bool {
         match &self.what {
@@ -99,10 +107,11 @@ impl Request {
     }
 }
 
-/// Makes one attempt.
+/// Makes one attempt, now.
 pub(super) async fn run(
     connection: &dyn Connection,
     request: &mut Request,
+    now: Timestamp,
 ) -> Result<Attempt, OpError> {
     if let What::After { accepted, .. } = &request.what {
         match connection.poll(request.ty, accepted).await {
@@ -112,11 +121,12 @@ pub(super) async fn run(
             Ok(Progress::Done(_)) | Err(_) => request.proceed(),
         }
     }
-    let Request { addr, ty, token, args, what, watch } = request;
+    let Request { addr, ty, token, args, what, doubt_since, watch } = request;
     let (addr, watch) = (&*addr, &**watch);
     match what {
         What::Create => {
-            let create = Create { addr, ty, token, args, watch };
+            let begun_before_ms = doubt_since.map(|since| elapsed_ms(since, now));
+            let create = Create { addr, ty, token, args, begun_before_ms, watch };
             connection.create(create).await.map(some)
         }
         What::Update { prior, prior_args } => {
@@ -128,7 +138,7 @@ pub(super) async fn run(
             if prior.observed.remote_id.is_empty() {
                 match connection.find(ty, &prior.token).await? {
                     Some(found) => prior.observed = found.observed,
-                    None => return Ok(Attempt::Done(None)),
+                    None => return never_made(connection, ty, *doubt_since, now),
                 }
             }
             let delete = Delete { addr, ty, prior, prior_args, data: *fate, watch };
@@ -145,6 +155,28 @@ pub(super) async fn run(
             Progress::Accepted(accepted) => Attempt::Accepted(accepted),
         }),
     }
+}
+
+/// What was begun and is not found was never made, once enough time has passed to be sure.
+fn never_made(
+    connection: &dyn Connection,
+    ty: &'static NativeType,
+    doubt_since: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Attempt, OpError> {
+    let since_ms = doubt_since.map_or(0, |since| elapsed_ms(since, now));
+    match connection.invisible_for_ms(ty).saturating_sub(since_ms) {
+        0 => Ok(Attempt::Done(None)),
+        left_ms => {
+            let class = OpErrorClass::Throttled { retry_after_ms: Some(left_ms) };
+            Err(OpError::new(class, "what an interrupted create made may not be seen yet"))
+        }
+    }
+}
+
+/// The time between two moments; none where the clock was set back meanwhile.
+fn elapsed_ms(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
 }
 
 fn some(progress: Progress<Observed>) -> Attempt {

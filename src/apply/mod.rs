@@ -360,7 +360,8 @@ impl<'a> Run<'a> {
             let provider = self.execution.provider.name();
             invalid(format!("provider `{provider}` has no `{name}` in this version"))
         })?;
-        let request = transition::request(self.state, step, ty, known, &self.execution.watch)
+        let now = self.execution.world.now();
+        let request = transition::request(self.state, step, ty, known, &self.execution.watch, now)
             .ok_or_else(|| {
                 invalid("the state has no such object, although the plan says so".to_owned())
             })?;
@@ -396,11 +397,13 @@ impl<'a> Run<'a> {
             }
             let limit = world.sleep(left_ms);
             let mut request = request;
-            let result = match select(Box::pin(call::run(&*connection, &mut request)), limit).await
-            {
-                Either::Left((result, _)) => Some(result),
-                Either::Right(_) => None,
-            };
+            let result =
+                match select(Box::pin(call::run(&*connection, &mut request, world.now())), limit)
+                    .await
+                {
+                    Either::Left((result, _)) => Some(result),
+                    Either::Right(_) => None,
+                };
             let result = result.unwrap_or_else(|| Err(call::timed_out(allowed_ms)));
             (number, Answer { request, result })
         }
@@ -417,8 +420,11 @@ impl<'a> Run<'a> {
                 let waits_for = accepted.waits_for.clone();
                 let addr = step.addr.clone();
                 self.written.push(Event::StepWaiting { addr, waits_for, since_ms: elapsed_ms });
-                let running = &self.running[&number];
-                let left_ms = running.left_ms(self.now_ms());
+                let now_ms = self.now_ms();
+                let running = self.running.get_mut(&number).expect("it is under way");
+                // Whatever went wrong before, it goes on.
+                running.attempt = 1;
+                let left_ms = running.left_ms(now_ms);
                 if left_ms == 0 {
                     // A cloud that always answers "not yet" is not asked for ever.
                     let late = call::timed_out(running.allowed_ms);
@@ -461,6 +467,9 @@ impl<'a> Run<'a> {
         // What an interrupted run had asked for may be under way still.
         let ours = error.class == OpErrorClass::Conflict && running.before.was_open();
         let busy = if ours { OpErrorClass::InUse } else { error.class.clone() };
+        // A question whose answer was lost is asked again: it changes nothing.
+        let lost = request.only_asks() && busy == OpErrorClass::Unknown;
+        let busy = if lost { OpErrorClass::Throttled { retry_after_ms: None } } else { busy };
         let pause_ms = retry::pause_ms(&busy, running.attempt);
         let pause_ms = pause_ms.filter(|pause_ms| *pause_ms < left_ms);
         let Some(after_ms) = pause_ms.filter(|_| !self.is_stopping()) else {
@@ -496,7 +505,8 @@ impl<'a> Run<'a> {
         let secrets = given.chain(self.plan.scope.inputs.values()).chain(known);
         call::hide_secrets(&mut error, secrets);
         let before = running.map(|running| running.before);
-        transition::failed(&self.script, self.state, step, &error, before.unwrap_or_default());
+        let (before, now) = (before.unwrap_or_default(), self.execution.world.now());
+        transition::failed(&self.script, self.state, step, &error, before, now);
         self.record(number, step, Phase::Failed, Some(Failure::from(&error)));
         for skipped in self.schedule.failed(number) {
             let addr = self.plan.steps[skipped as usize].addr.clone();

@@ -38,6 +38,7 @@ pub async fn recover(
                 recovered.adopted.push((addr.clone(), found.observed.remote_id.clone()));
                 object.observed = found.observed;
                 object.status = Status::Ready;
+                object.doubt_since = None;
                 object.accepted = None;
             }
             Some(found) => {

@@ -13,6 +13,7 @@ use dsenv_sdk::Addr;
 use dsenv_sdk::provider::{Accepted, Observed, OpError, OpErrorClass, Token};
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::Map;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -53,6 +54,8 @@ pub(super) struct Before {
     status: Option<Status>,
     /// The generation that a create put aside.
     put_aside: Option<u64>,
+    /// Since when the create was in doubt.
+    doubt_since: Option<Timestamp>,
 }
 
 impl Before {
@@ -69,6 +72,7 @@ pub(super) fn request(
     ty: &'static NativeType,
     args: Map,
     watch: &Watch,
+    now: Timestamp,
 ) -> Option<Request> {
     let addr = &step.addr;
     let object = match &step.verb {
@@ -77,6 +81,7 @@ pub(super) fn request(
         Verb::Delete { generation, .. } => find(state.resources.get(addr)?, *generation),
         Verb::Forget | Verb::Record { .. } => unreachable!("these make no call"),
     };
+    let mut doubt_since = None;
     let (token, args, what) = match (&step.verb, object) {
         (Verb::Create { generation, .. }, _) => {
             (Token::new(&state.lineage, addr, *generation), args, What::Create)
@@ -86,6 +91,7 @@ pub(super) fn request(
                 Some(accepted) => What::Poll { accepted: accepted.clone(), deletes: false },
                 None => What::Create,
             };
+            doubt_since = Some(object.doubt_since.unwrap_or(now));
             (object.token.clone(), object.args.clone(), what)
         }
         (Verb::Update { .. }, Some(object)) => {
@@ -99,13 +105,14 @@ pub(super) fn request(
                 prior_args: object.args.clone(),
                 fate: *fate,
             };
+            doubt_since = Some(object.doubt_since.unwrap_or(now));
             (object.token.clone(), Map::new(), behind(object, what))
         }
         _ => return None,
     };
     let (watch, watched) = (watch.clone(), addr.clone());
     let watch = Arc::new(move |text: &str| watch(&watched, text));
-    Some(Request { addr: addr.clone(), ty, token, args, what, watch })
+    Some(Request { addr: addr.clone(), ty, token, args, what, doubt_since, watch })
 }
 
 /// A call on an object of which an earlier operation is open.
@@ -174,6 +181,7 @@ pub(super) fn begin(
                 status: Status::Creating,
                 accepted: None,
                 ty: None,
+                doubt_since: None,
                 price_paid: None,
             });
             take_facts(resource, facts);
@@ -183,12 +191,19 @@ pub(super) fn begin(
             before.status = Some(object.status);
             object.status = Status::Updating;
         }
-        Verb::Resume => {}
+        // While an attempt is under way, it is not over.
+        Verb::Resume => {
+            current(state, step).doubt_since = None;
+            before.doubt_since = request.doubt_since;
+        }
         Verb::Delete { generation, .. } => {
             let resource = state.resources.get_mut(&step.addr).expect("it was just found");
             let object = find_mut(resource, *generation).expect("it was just found");
             before.status = Some(object.status);
             object.status = Status::Deleting;
+            if object.observed.remote_id.is_empty() {
+                object.doubt_since = request.doubt_since;
+            }
         }
         Verb::Forget | Verb::Record { .. } => unreachable!("these make no call"),
     }
@@ -254,6 +269,7 @@ pub(super) fn end(
             }
             object.observed = observed.expect("the contract was seen to hold");
             object.status = Status::Ready;
+            object.doubt_since = None;
             object.accepted = None;
             let resource = state.resources.get_mut(&step.addr).expect("it is current");
             take_facts(resource, facts);
@@ -292,11 +308,22 @@ pub(super) fn failed(
     step: &Step,
     error: &OpError,
     before: Before,
+    now: Timestamp,
 ) {
-    if error.class == OpErrorClass::Unknown {
+    let Some(resource) = state.resources.get_mut(&step.addr) else { return };
+    // A create that is given up for a passing reason may have been several calls, and the first of
+    // them may have made something.
+    let creates = matches!(step.verb, Verb::Create { .. } | Verb::Resume);
+    let passing = matches!(error.class, OpErrorClass::Throttled { .. } | OpErrorClass::InUse);
+    let accepted = resource.current.as_ref().is_some_and(|object| object.accepted.is_some());
+    if error.class == OpErrorClass::Unknown || creates && passing && !accepted {
+        if let (Verb::Create { .. } | Verb::Resume, Some(object)) =
+            (&step.verb, &mut resource.current)
+        {
+            object.doubt_since = Some(now);
+        }
         return;
     }
-    let Some(resource) = state.resources.get_mut(&step.addr) else { return };
     match &step.verb {
         Verb::Create { generation, .. } => {
             let begun = resource.current.as_mut().filter(|o| o.generation == *generation);
@@ -308,6 +335,8 @@ pub(super) fn failed(
         }
         Verb::Resume => {
             if let Some(object) = &mut resource.current {
+                // This attempt made nothing; the one before it may have.
+                object.doubt_since = before.doubt_since;
                 resume_failed(object, &error.class);
             }
         }
@@ -368,6 +397,7 @@ fn taint(object: &mut Object, observed: Option<&Observed>) {
         object.observed = observed.clone();
     }
     object.status = Status::Tainted;
+    object.doubt_since = None;
     object.accepted = None;
 }
 

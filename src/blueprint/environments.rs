@@ -1,5 +1,6 @@
 //! Environments: the named sets of values that a blueprint is resolved against.
 
+use super::budget::{self, Budget};
 use super::{Text, mapping, refuse_unknown_keys};
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::yaml::{Map, Node, NodeKind};
@@ -18,6 +19,8 @@ pub struct Environment {
     pub region: Option<String>,
     /// Whether its data may go with it.
     pub ephemeral: bool,
+    /// What it may cost.
+    pub budget: Option<Budget>,
     /// What it sets, by path: `inputs.workers`, `features.size`.
     pub set: BTreeMap<String, (Span, Node)>,
     /// What it gives as inputs, by name.
@@ -26,12 +29,11 @@ pub struct Environment {
     pub later: Vec<Text>,
 }
 
-const KNOWN: &[&str] = &["provider", "account", "region", "ephemeral", "set", "inputs"];
+const KNOWN: &[&str] = &["provider", "account", "region", "ephemeral", "budget", "set", "inputs"];
 
 /// Fields that the language names, with what stands in for them until a later version.
 const LATER: &[(&str, &str)] = &[
     ("approve", "ask for approval outside of dsenv until then"),
-    ("budget", "this version has no price book, so it cannot judge a budget"),
     ("import", "`dsenv import ADDR ID` takes an existing object over"),
     ("state", "this version keeps the state beside the blueprint"),
     ("ttl", "destroy the environment yourself until then"),
@@ -47,6 +49,7 @@ impl Environment {
             account: None,
             region: None,
             ephemeral: false,
+            budget: None,
             set: BTreeMap::new(),
             inputs: BTreeMap::new(),
             later: Vec::new(),
@@ -137,6 +140,7 @@ fn read_one(name: Text, body: &Map, findings: &mut Findings) -> Option<Environme
         account: text("account", findings),
         region: text("region", findings),
         ephemeral,
+        budget: body.value("budget").and_then(|node| budget::read(node, findings)),
         set: nodes("set", findings),
         inputs: nodes("inputs", findings),
         later: body

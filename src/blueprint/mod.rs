@@ -7,10 +7,12 @@
 //!
 //! What a later version builds is refused here by name, never skipped.
 
+mod budget;
 mod environments;
 mod inputs;
 mod names;
 
+pub use budget::Budget;
 pub use environments::Environment;
 pub(crate) use inputs::plain_value;
 pub use inputs::{Input, InputType, read_typed};

@@ -1,7 +1,9 @@
 //! `dsenv apply`: plans, asks, obeys; or obeys a plan that was kept.
 
+use super::cost::FigureArgs;
 use super::plan::{self, Scope};
 use super::setting::{Setting, duration_ms};
+use super::status::{self, Wait};
 use super::{Exit, terminal};
 use crate::apply::{Interrupt, OnError};
 use crate::diag::{Code, Diagnostic};
@@ -14,6 +16,7 @@ use crate::{apply, report};
 use clap::{Args, ValueEnum};
 use dsenv_sdk::{Addr, Value};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -33,6 +36,10 @@ pub(super) struct Typed {
     scope: Scope,
     #[command(flatten)]
     pub(super) manner: Manner,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    figures: FigureArgs,
 }
 
 /// How an apply goes about it: the same for apply and destroy.
@@ -79,6 +86,11 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     typed.manner.take_into(&mut options);
     let saved = typed.plan.as_ref().map(|file| plan::load(setting, file)).transpose()?;
     match saved {
+        Some(_) if typed.wait.wait.is_some() => {
+            let help = "apply the plan, then `dsenv status --wait`";
+            terminal::err(&format!("error: `--wait` with a saved plan: {help}\n"));
+            Ok(Exit::Usage)
+        }
         Some(_) if !setting.request.inputs.is_empty() => {
             terminal::err("error: `--input` with a saved plan: the plan has its inputs already\n");
             Ok(Exit::Usage)
@@ -93,6 +105,7 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
                 );
                 return Err(Problem::refused(Diagnostic::error(Code::E0806, message)));
             }
+            options.figures = setting.figures(&typed.figures, &[])?;
             // The plan holds all else, its inputs included.
             let front = setting.site.front(&request)?;
             refuse_to_guess(&typed.manner, "dsenv show PLANFILE")?;
@@ -104,11 +117,15 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
         }
         None => {
             let compiled = setting.compile()?;
+            options.figures = setting.figures_for(&typed.figures, &compiled)?;
             refuse_to_guess(&typed.manner, "dsenv plan")?;
-            drive(setting, &typed.manner, question(Mode::Apply), async |talk| {
+            let applied = drive(setting, &typed.manner, question(Mode::Apply), async |talk| {
                 setting.site.apply(compiled, &options, "apply", talk).await
-            })
-            .await
+            });
+            match (applied.await?, typed.wait.wait) {
+                (Exit::Done, Some(limit_ms)) => status::wait(setting, limit_ms).await,
+                (exit, _) => Ok(exit),
+            }
         }
     }
 }
@@ -155,7 +172,8 @@ pub(super) async fn drive(
     let mut approve = |planned: &Planned| {
         lock(&asked).pause();
         if !setting.general.json {
-            terminal::out(&report::plan(&planned.plan, &setting.style(full)));
+            terminal::out(&plan::said(planned, &setting.style(full)));
+            setting.say_findings(&crate::drive::remarks(planned));
         }
         if yes { futures::future::ready(true).boxed() } else { ask(question).boxed() }
     };
@@ -172,6 +190,14 @@ pub(super) async fn drive(
 
 fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
     progress.lock().expect("no consumer panics while it writes")
+}
+
+/// Says yes where that was said before, asks where somebody can be asked, and else says no.
+pub(super) fn consent(yes: bool, question: &'static str) -> BoxFuture<'static, bool> {
+    if yes || !terminal::can_ask() {
+        return futures::future::ready(yes).boxed();
+    }
+    ask(question).boxed()
 }
 
 /// Asks on a thread of its own: while somebody thinks, the lock is renewed and Ctrl-C is heard.
@@ -357,7 +383,7 @@ fn conclude(setting: &Setting, ended: Ended, elapsed_ms: u64) -> Result<Exit, Pr
         let names: Vec<_> =
             left.iter().map(|owned| format!("`{}` ({})", owned.addr, owned.remote_id)).collect();
         let message = format!("the provider still lists {}", names.join(", "));
-        let help = "`dsenv import ADDR ID` takes one over, for `dsenv destroy` to delete it";
+        let help = "`dsenv adopt --surplus` takes them over, for `dsenv destroy` to delete them";
         let left = Diagnostic::error(Code::E0904, message).help(help);
         setting.say_findings(&left.into());
         return Ok(Exit::Failed);

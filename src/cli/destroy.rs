@@ -2,6 +2,7 @@
 
 use super::Exit;
 use super::apply::{Manner, conclude_with_nothing, drive, question, refuse_to_guess};
+use super::cost::FigureArgs;
 use super::plan::{Look, Scope};
 use super::setting::{Setting, addresses};
 use crate::diff::Mode;
@@ -45,6 +46,8 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
             Compiled { front, native: Native::default() }
         }
     };
+    // Nor what is wrong in the files beside it: list prices do.
+    options.figures = setting.figures_for(&FigureArgs::default(), &compiled).unwrap_or_default();
     refuse_to_guess(&typed.manner, "dsenv plan --destroy")?;
     let loaded = setting.site.load(&compiled.front)?;
     if loaded.state.lineage.is_empty() {

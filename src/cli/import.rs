@@ -1,10 +1,9 @@
-//! `dsenv import ADDR ID`: takes an existing object over.
+//! `dsenv import ADDR ID`: takes an object over that dsenv never made.
 
-use super::Exit;
-use super::setting::{Setting, address};
+use super::setting::Setting;
+use super::{Exit, adopt};
 use crate::drive::Problem;
 use clap::Args;
-use serde_json::json;
 
 #[derive(Args)]
 pub(super) struct Typed {
@@ -17,14 +16,5 @@ pub(super) struct Typed {
 }
 
 pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
-    let compiled = setting.compile()?;
-    let addr = address(&typed.address)?;
-    setting.site.import(&compiled, &addr, &typed.remote_id).await?;
-    let text = format!(
-        "`{addr}` is `{}` now. `dsenv plan` shows what differs from the blueprint.",
-        typed.remote_id
-    );
-    let facts = json!({"address": addr.to_string(), "remote_id": typed.remote_id});
-    setting.done("import", facts, &text);
-    Ok(Exit::Done)
+    adopt::one(setting, &typed.address, &typed.remote_id, "import").await
 }

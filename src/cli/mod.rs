@@ -4,9 +4,13 @@
 //! [`crate::drive`], hands the result to [`crate::report`] and returns an [`Exit`]. Only this module
 //! and [`terminal`] write to the terminal; nothing below knows that there is one.
 
+mod adopt;
 mod apply;
+mod catalog;
 mod check;
+mod compare;
 mod completions;
+mod cost;
 mod destroy;
 mod drift;
 mod env;
@@ -18,10 +22,12 @@ mod import;
 mod output;
 mod plan;
 mod protect;
+mod report;
 mod schema;
 mod setting;
 mod show;
 mod state;
+mod status;
 mod terminal;
 mod workspace;
 
@@ -41,6 +47,8 @@ pub enum Exit {
     Changes,
     /// Some of it was done.
     Partly,
+    /// Whether it may be done cannot be told.
+    CannotTell,
     /// What was typed makes no sense.
     Usage,
     /// Somebody interrupted it.
@@ -59,6 +67,7 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Changes => 2,
             Exit::Partly => 3,
+            Exit::CannotTell => 4,
             Exit::Usage => 64,
             Exit::Bug => 70,
             Exit::Interrupted => 130,
@@ -109,6 +118,16 @@ enum Command {
     Fmt(fmt::Typed),
     /// Shows what apply would do.
     Plan(plan::Typed),
+    /// Shows what the environment will cost, without an account.
+    Cost(cost::Typed),
+    /// Shows what the clouds offer at which price; needs no blueprint.
+    #[command(subcommand)]
+    Catalog(catalog::Typed),
+    /// Makes a report of what the environment will cost: a page, a comment, or data.
+    ///
+    /// It is for people without a terminal and for programs, needs no account and no network, and shows every
+    /// environment of the blueprint beside the one that is named.
+    Report(report::Typed),
     /// Makes what is there what the blueprint says.
     Apply(apply::Typed),
     /// Deletes the environment and proves that nothing is left.
@@ -124,7 +143,7 @@ enum Command {
     /// Draws the resources and their references.
     Graph(graph::Typed),
     /// Shows how every service stands, and starts again what should run.
-    Status,
+    Status(status::Wait),
     /// Shows the logs of a resource's services.
     Logs(workspace::LogsTyped),
     /// Opens a shell in a machine.
@@ -135,8 +154,12 @@ enum Command {
     Connect(workspace::ConnectTyped),
     /// Shows what was changed outside of dsenv.
     Drift(drift::Typed),
-    /// Takes an existing object over as a resource of the blueprint.
+    /// Takes an object over that dsenv never made, as a resource of the blueprint.
     Import(import::Typed),
+    /// Takes over what carries this environment's tags and the state does not know.
+    ///
+    /// What a lost reply or a lost state left behind. Without arguments it lists all of it and asks.
+    Adopt(adopt::Typed),
     /// Looks at the state, and mends it.
     #[command(subcommand)]
     State(state::Typed),
@@ -183,6 +206,15 @@ fn run_typed(arguments: Vec<OsString>) -> Exit {
         Command::Fmt(typed) => fmt::run(&setting, &typed),
         Command::Graph(typed) => graph::run(&setting, &typed),
         Command::Env(typed) => env::run(&setting, &typed),
+        Command::Cost(typed) => {
+            cost::run(&setting, &typed).unwrap_or_else(|problem| setting.refuse(problem))
+        }
+        Command::Catalog(typed) => {
+            catalog::run(&setting, &typed).unwrap_or_else(|problem| setting.refuse(problem))
+        }
+        Command::Report(typed) => {
+            report::run(&setting, &typed).unwrap_or_else(|problem| setting.refuse(problem))
+        }
         other => setting.block_on(live(&setting, other)),
     }
 }
@@ -197,18 +229,22 @@ async fn live(setting: &Setting, command: Command) -> Exit {
         Command::Unprotect(typed) => protect::run(setting, &typed, protect::Wish::Unprotect).await,
         Command::Show(typed) => show::run(setting, &typed).await,
         Command::Output(typed) => output::run(setting, &typed).await,
-        Command::Status => workspace::status(setting).await,
+        Command::Status(typed) => status::run(setting, &typed).await,
         Command::Logs(typed) => workspace::logs(setting, &typed).await,
         Command::Ssh(typed) => workspace::ssh(setting, &typed).await,
         Command::Exec(typed) => workspace::exec(setting, &typed).await,
         Command::Connect(typed) => workspace::connect(setting, &typed).await,
         Command::Drift(typed) => drift::run(setting, &typed).await,
         Command::Import(typed) => import::run(setting, &typed).await,
+        Command::Adopt(typed) => adopt::run(setting, &typed).await,
         Command::State(typed) => state::run(setting, typed).await,
         Command::Errors(typed) => errors::run(setting, &typed).await,
         Command::Check
+        | Command::Catalog(_)
         | Command::Fmt(_)
         | Command::Graph(_)
+        | Command::Cost(_)
+        | Command::Report(_)
         | Command::Env(_)
         | Command::Explain(_)
         | Command::Schema(_)

@@ -1,17 +1,20 @@
 //! `dsenv plan`: shows what apply would do, and keeps it for later.
 
 use super::Exit;
-use super::setting::{Setting, addresses};
+use super::cost::FigureArgs;
+use super::setting::{Setting, address, addresses, refusal};
 
-use crate::diag::{Code, Diagnostic, Findings};
+use crate::diag::{Code, Diagnostic};
 use crate::diff::{Mode, Wishes};
-use crate::drive::{Options, Planned, Problem};
+use crate::drive::{Options, Planned, Problem, remarks};
 use crate::plan::{Allowed, wire};
+use crate::report::{self, Style, cost};
+use crate::vault;
 use crate::vault::{Vault, WrappedKey};
-use crate::{report, vault};
 use clap::{Args, ValueEnum};
+use dsenv_sdk::prices::Book;
 use dsenv_sdk::value::wire::SEALED;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -27,9 +30,18 @@ pub(super) struct Typed {
     /// Plans to delete everything.
     #[arg(long)]
     destroy: bool,
+    /// Asks the account for each permission that the plan takes.
+    #[arg(long = "check-permissions")]
+    check_permissions: bool,
+    /// Says why this machine or pool is what it is, instead of planning: what was considered, what fell
+    /// out.
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["out", "destroy", "check_permissions"])]
+    explain: Option<String>,
     /// Shows every line, however many there are.
     #[arg(long)]
     full: bool,
+    #[command(flatten)]
+    figures: FigureArgs,
     #[command(flatten)]
     pub(super) scope: Scope,
 }
@@ -89,9 +101,14 @@ impl Scope {
 }
 
 pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
+    if let Some(addr) = &typed.explain {
+        return explain(setting, addr, typed.full);
+    }
     let compiled = setting.compile()?;
     let mode = if typed.destroy { Mode::Destroy } else { Mode::Apply };
-    let options = typed.scope.options(mode)?;
+    let mut options = typed.scope.options(mode)?;
+    options.check_permissions = typed.check_permissions;
+    options.figures = setting.figures_for(&typed.figures, &compiled)?;
     let planned = setting.site.plan(&compiled, &options).await?;
     if options.locked && !planned.plan.not_locked.is_empty() {
         let message = "the plan needs pins that the lock lacks";
@@ -110,14 +127,31 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
     if let Some(file) = &typed.out {
         keep(setting, &planned, file)?;
     }
+    say_remarks(setting, &planned);
     if planned.verdicts.has_errors() {
-        if !setting.general.json {
-            setting.say_findings(&planned.verdicts);
-        }
-        return Ok(Exit::Failed);
+        return Ok(refusal(&planned.verdicts));
     }
     let changes = planned.plan.has_changes();
     Ok(if typed.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+}
+
+fn explain(setting: &Setting, typed: &str, full: bool) -> Result<Exit, Problem> {
+    let compiled = setting.compile()?;
+    let book = Book::builtin();
+    let explained = setting.site.explain(&compiled.front, &address(typed)?, &book)?;
+    setting.answer(
+        || report::placement::json(&explained),
+        || report::placement::text(&explained, &setting.style(full)),
+    );
+    Ok(Exit::Done)
+}
+
+/// Says what refuses a plan, what is warned of and what could not be checked; in JSON it is part of the
+/// answer.
+pub(super) fn say_remarks(setting: &Setting, planned: &Planned) {
+    if !setting.general.json {
+        setting.say_findings(&remarks(planned));
+    }
 }
 
 /// Prints a plan as the answer.
@@ -126,7 +160,9 @@ pub(super) fn show(setting: &Setting, planned: &Planned, full: bool) {
     setting.answer(
         || {
             let source = setting.source();
-            let document = wire::shown(&planned.plan, &planned.verdicts, &Findings::new(), &source);
+            let cost = planned.cost.as_ref().map_or(Json::Null, |it| cost::json::effect(it));
+            let (verdicts, diagnostics) = (&planned.verdicts, &planned.diagnostics);
+            let document = wire::shown(&planned.plan, verdicts, diagnostics, &source, cost);
             serde_json::to_value(document).expect("plain data is JSON")
         },
         || {
@@ -136,9 +172,18 @@ pub(super) fn show(setting: &Setting, planned: &Planned, full: bool) {
                     "Found `{addr}` ({remote_id}), made by a run that was interrupted; it is taken over.\n"
                 ));
             }
-            text + &report::plan(&planned.plan, &style)
+            text + &said(planned, &style)
         },
     );
+}
+
+/// A plan as text, and what it costs.
+pub(super) fn said(planned: &Planned, style: &Style) -> String {
+    let mut text = report::plan(&planned.plan, style);
+    if let Some(line) = planned.cost.as_ref().and_then(|effect| cost::line::line(effect)) {
+        text.push_str(&format!("Cost: {line}.\n"));
+    }
+    text
 }
 
 /// What a secret in a plan's file is sealed under; the key is fresh for each file.

@@ -19,6 +19,10 @@ enum Document {
     Plan,
     /// The lines that `apply --json` prints.
     Events,
+    /// What `cost --json` prints.
+    Cost,
+    /// What `report --format json` prints.
+    Report,
 }
 
 pub(super) fn run(_setting: &Setting, typed: &Typed) -> Exit {
@@ -26,6 +30,8 @@ pub(super) fn run(_setting: &Setting, typed: &Typed) -> Exit {
         Document::Blueprint => editor::schema(),
         Document::Plan => plan::wire::plan_schema(),
         Document::Events => report::progress::event_schema(),
+        Document::Cost => report::review::cost_schema(),
+        Document::Report => report::review::schema(),
     };
     terminal::out(&format!("{schema:#}\n"));
     Exit::Done

@@ -1,5 +1,6 @@
 //! What surrounds a command: the world, the site, and how to print.
 
+use super::cost::WhichBook;
 use super::{Exit, General, terminal};
 use crate::diag::{Code, Diagnostic, Findings, Severity, Source, render, wire};
 use crate::drive::{Compiled, Front, Problem, Request, Site};
@@ -9,17 +10,20 @@ use crate::resolve::InputSource;
 use crate::world::World;
 use crate::world::real::RealWorld;
 use dsenv_sdk::Addr;
+use dsenv_sdk::prices::Book;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The variables that providers may see: where programs are, how packages are fetched, and which
-/// proxy and certificates to use. Everything else stays with the user.
+/// The variables that providers may see: where programs are, how packages are fetched, which proxy
+/// and certificates to use, how a cloud is reached, and who has the keys for ssh. Everything else stays
+/// with the user.
 const PASSED_ON: &[&str] = &[
     "ALL_PROXY",
     "CURL_CA_BUNDLE",
+    "DISPLAY",
     "DSENV_FAKE_ENDPOINT",
     "HOME",
     "HTTPS_PROXY",
@@ -31,6 +35,9 @@ const PASSED_ON: &[&str] = &[
     "PATH",
     "REQUESTS_CA_BUNDLE",
     "SHELL",
+    "SHELL",
+    "SSH_ASKPASS",
+    "SSH_AUTH_SOCK",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
     "TERM",
@@ -42,7 +49,7 @@ const PASSED_ON: &[&str] = &[
     "https_proxy",
     "no_proxy",
 ];
-const PASSED_ON_PREFIXES: &[&str] = &["PIP_", "UV_"];
+const PASSED_ON_PREFIXES: &[&str] = &["AWS_", "PIP_", "UV_"];
 
 /// What surrounds a command.
 pub(super) struct Setting {
@@ -91,7 +98,7 @@ impl Setting {
             variables: passed_on(),
             registry: Registry::built_in(),
         };
-        let request = Request { environment: general.environment.clone(), inputs };
+        let request = Request { environment: general.environment.clone(), inputs, elsewhere: None };
         Ok(Setting { general, site, request, colour, width })
     }
 
@@ -132,34 +139,47 @@ impl Setting {
 
     /// Prints a problem and returns how the command ends.
     pub(super) fn refuse(&self, problem: Problem) -> Exit {
-        let findings = problem.into_findings();
-        let usage = findings.iter().any(|found| found.code == Code::E0506);
+        let findings = match problem {
+            Problem::File { text, findings } => {
+                self.show_findings_of(&findings, &text);
+                return Exit::Failed;
+            }
+            other => other.into_findings(),
+        };
         self.show_findings(&findings);
-        if usage { Exit::Usage } else { Exit::Failed }
+        refusal(&findings)
     }
 
     /// Prints findings as the answer: JSON on stdout, text on stderr.
     pub(super) fn show_findings(&self, findings: &Findings) {
+        self.show_findings_of(findings, &self.source());
+    }
+
+    /// The same for findings in another file than the blueprint.
+    fn show_findings_of(&self, findings: &Findings, source: &Source) {
         if self.general.json {
-            self.print_report(findings);
+            print_report(findings, source);
         } else if findings.has_errors() {
             // A page of remarks above the one mistake would hide it.
             let is_remark = |found: &&Diagnostic| found.severity == Severity::Note;
-            self.say_findings(&findings.without(is_remark));
+            self.say_findings_of(&findings.without(is_remark), Some(source));
         } else {
-            self.say_findings(findings);
+            self.say_findings_of(findings, Some(source));
         }
     }
 
     /// Prints findings as a JSON document.
     pub(super) fn print_report(&self, findings: &Findings) {
-        let report = wire::report(findings, &self.source());
-        let json = serde_json::to_string_pretty(&report).expect("plain data is JSON");
-        terminal::out(&(json + "\n"));
+        print_report(findings, &self.source());
     }
 
     /// Prints findings beside the answer.
     pub(super) fn say_findings(&self, findings: &Findings) {
+        self.say_findings_of(findings, None);
+    }
+
+    /// The same for findings in a file; the blueprint when none is named.
+    pub(super) fn say_findings_of(&self, findings: &Findings, source: Option<&Source>) {
         let quiet = self.general.quiet && !findings.has_errors();
         if findings.is_empty() || quiet {
             return;
@@ -170,7 +190,15 @@ impl Setting {
             render::Color::Off
         };
         let look = render::Look { color, width: self.width };
-        terminal::err(&render::text(findings, &self.source(), look));
+        let source = source.cloned().unwrap_or_else(|| self.source());
+        terminal::err(&render::text(findings, &source, look));
+    }
+
+    /// Opens the price book, with what it is called; says what is wrong with a fetched one.
+    pub(super) fn book(&self, which: WhichBook) -> (Book, String) {
+        let (book, from, findings) = self.site.book(which.choice());
+        self.say_findings(&findings);
+        (book, from)
     }
 
     /// The blueprint's text, for places in it; empty when it cannot be read.
@@ -201,6 +229,28 @@ impl Setting {
         }
     }
 
+    /// Prints what is asked about before the question.
+    pub(super) fn show(&self, text: &str) {
+        if !self.general.json {
+            terminal::out(text);
+        }
+    }
+
+    /// Nothing was done, for want of consent: somebody said no, or nobody could be asked.
+    pub(super) fn declined(&self, command: &str, facts: Json, yes: bool) -> Result<Exit, Problem> {
+        if self.general.json {
+            self.done(command, facts, "");
+        }
+        if yes || terminal::can_ask() {
+            self.say("Nothing was done.\n");
+            return Ok(Exit::Failed);
+        }
+        let refused = Diagnostic::error(Code::E0905, "there is no terminal to ask at");
+        let refused = refused.help("if this is meant, say `--yes`");
+        self.say_findings(&refused.into());
+        Ok(Exit::Failed)
+    }
+
     /// How text may look here.
     pub(super) fn style(&self, full: bool) -> Style {
         let detail = if full { Detail::Full } else { Detail::Brief };
@@ -220,6 +270,12 @@ impl Setting {
     }
 }
 
+fn print_report(findings: &Findings, source: &Source) {
+    let report = wire::report(findings, source);
+    let json = serde_json::to_string_pretty(&report).expect("plain data is JSON");
+    terminal::out(&(json + "\n"));
+}
+
 /// Reads addresses as they were typed.
 pub(super) fn addresses(typed: &[String]) -> Result<Vec<Addr>, Problem> {
     typed.iter().map(|text| address(text)).collect()
@@ -237,6 +293,18 @@ pub(super) fn duration_ms(typed: &str) -> Result<u64, String> {
     dsenv_sdk::schema::parse_duration_s(typed)
         .map(|seconds| seconds.saturating_mul(1_000))
         .ok_or_else(|| "expected a time such as `30s` or `5m`".to_owned())
+}
+
+/// How a command ends that these findings refuse.
+pub(super) fn refusal(findings: &Findings) -> Exit {
+    let mut errors = findings.iter().filter(|found| found.severity == Severity::Error).peekable();
+    if findings.iter().any(|found| found.code == Code::E0506) {
+        Exit::Usage
+    } else if errors.peek().is_some() && errors.all(|found| found.code == Code::E0822) {
+        Exit::CannotTell
+    } else {
+        Exit::Failed
+    }
 }
 
 fn terminal_width() -> Option<usize> {

@@ -1,5 +1,6 @@
 //! `dsenv show`: what the environment is, or what a saved plan would do.
 
+use super::cost::FigureArgs;
 use super::setting::Setting;
 use super::{Exit, plan};
 use crate::diag::Findings;
@@ -16,13 +17,25 @@ pub(super) struct Typed {
     /// Shows every line, however many there are.
     #[arg(long)]
     full: bool,
+    #[command(flatten)]
+    figures: FigureArgs,
 }
 
 pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
     if let Some(file) = &typed.plan {
         let plan = plan::load(setting, file)?;
-        let verdicts = Findings::new();
-        let planned = Planned { plan, verdicts, recovered: Default::default(), amid: None };
+        // Without its blueprint a plan can be looked at all the same.
+        let figures = setting.figures(&typed.figures, &[])?;
+        let cost =
+            setting.front().ok().and_then(|front| crate::drive::cost(&plan, &front, &figures));
+        let planned = Planned {
+            plan,
+            verdicts: Findings::new(),
+            cost,
+            diagnostics: Findings::new(),
+            recovered: Default::default(),
+            amid: None,
+        };
         plan::show(setting, &planned, typed.full);
         return Ok(Exit::Done);
     }

@@ -1,9 +1,10 @@
 //! `dsenv state ...`: looks at the state, and mends it.
 
 use super::Exit;
+use super::apply::consent;
 use super::setting::{Setting, address};
 use crate::diag::{Code, Diagnostic};
-use crate::drive::{Problem, edit_refused};
+use crate::drive::{Problem, Rebuilt, edit_refused};
 use crate::report;
 use crate::state::edit::{self, EditError};
 use crate::state::lease::LeaseError;
@@ -43,6 +44,18 @@ pub(super) enum Typed {
         /// Its serial.
         serial: u64,
     },
+    /// Makes a lost state anew from the tags that every object carries.
+    ///
+    /// Refuses where there is a state with resources. What lived in the state alone is had again from
+    /// its history or from the blueprint; a generated secret is lost, and the next apply makes another.
+    Rebuild {
+        /// Which history to go on with, where objects of several are found.
+        #[arg(long, value_name = "NAME")]
+        lineage: Option<String>,
+        /// Does not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Frees a lock whose holder is gone.
     Unlock {
         /// Also when the holder may still live: it can change nothing afterwards.
@@ -71,6 +84,7 @@ pub(super) async fn run(setting: &Setting, typed: Typed) -> Result<Exit, Problem
             setting.done("state restore", json!({"restored": serial, "serial": at}), &text);
             Ok(Exit::Done)
         }
+        Typed::Rebuild { lineage, yes } => rebuild(setting, lineage.as_deref(), yes).await,
         Typed::Unlock { force } => unlock(setting, force),
         Typed::RotateKey => {
             let front = setting.front()?;
@@ -79,6 +93,25 @@ pub(super) async fn run(setting: &Setting, typed: Typed) -> Result<Exit, Problem
             Ok(Exit::Done)
         }
     }
+}
+
+async fn rebuild(setting: &Setting, lineage: Option<&str>, yes: bool) -> Result<Exit, Problem> {
+    let compiled = setting.compile()?;
+    let mut approve = |rebuilt: &Rebuilt| {
+        setting.show(&report::taking::rebuilt(rebuilt));
+        consent(yes, "Make this the state?")
+    };
+    let rebuilt = setting.site.rebuild(&compiled, lineage, &mut approve).await?;
+    let facts = report::taking::rebuilt_json(&rebuilt);
+    let Some(serial) = rebuilt.serial else {
+        return setting.declined("state rebuild", facts, yes);
+    };
+    let text = format!(
+        "The state is made anew and has serial {serial}. `dsenv plan` shows what differs from the \
+         blueprint."
+    );
+    setting.done("state rebuild", facts, &text);
+    Ok(Exit::Done)
 }
 
 fn list(setting: &Setting) -> Result<Exit, Problem> {

@@ -1,17 +1,17 @@
-//! From day to day: `status`, `logs`, `ssh`, `exec`, `connect`.
+//! From day to day: `logs`, `ssh`, `exec`, `connect`.
 
 use super::setting::{Setting, address};
 use super::{Exit, terminal};
 use crate::blueprint::listed;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::drive::{Front, Problem};
-use crate::report;
 use crate::report::outputs::{self, Secrets};
+use crate::retry;
 use crate::state::State;
 use crate::store::Loaded;
 use clap::Args;
-use dsenv_sdk::provider::{Connection, Entry, GRANT, OpError, Operate};
-use dsenv_sdk::value::Value;
+use dsenv_sdk::provider::{Connection, Entry, GRANT, OpError, Operate, variable_stem};
+use dsenv_sdk::value::{Map, Value};
 use dsenv_sdk::{Addr, kinds};
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
@@ -97,7 +97,7 @@ fn applied(setting: &Setting) -> Result<(Front, Loaded), Problem> {
     Ok((front, loaded))
 }
 
-async fn connection(setting: &Setting) -> Result<Arc<dyn Connection>, Problem> {
+pub(super) async fn connection(setting: &Setting) -> Result<Arc<dyn Connection>, Problem> {
     let (front, loaded) = applied(setting)?;
     let store = setting.site.store(&front)?;
     setting.site.connect(&front, &store, &loaded).await
@@ -149,36 +149,25 @@ fn find(state: &State, typed: &str, deed: &Deed) -> Result<Addr, Problem> {
     }
 }
 
-fn operate(connection: &dyn Connection) -> Result<&dyn Operate, Problem> {
+pub(super) fn operate(connection: &dyn Connection) -> Result<&dyn Operate, Problem> {
     connection.operate().ok_or_else(|| {
         let message = "the provider of this environment has no such command";
         Problem::refused(Diagnostic::error(Code::E0701, message))
     })
 }
 
-fn failed(doing: &str) -> impl FnOnce(OpError) -> Problem + use<> {
+pub(super) fn failed(doing: &str) -> impl FnOnce(OpError) -> Problem + use<> {
     let doing = doing.to_owned();
     move |source| Problem::Provider { doing, source }
 }
 
-pub(super) async fn status(setting: &Setting) -> Result<Exit, Problem> {
-    let connection = connection(setting).await?;
-    let services =
-        operate(&*connection)?.status().await.map_err(failed("asking for the status"))?;
-    setting.answer(
-        || report::status::json(&services),
-        || report::status::text(&services, &setting.style(false)),
-    );
-    let well = services.iter().all(|service| service.well);
-    Ok(if well { Exit::Done } else { Exit::Failed })
-}
-
 pub(super) async fn logs(setting: &Setting, typed: &LogsTyped) -> Result<Exit, Problem> {
     let (addr, connection) = connection_to(setting, &typed.address, &with_logs()).await?;
-    let logs = operate(&*connection)?.logs(&addr).await.map_err(failed("finding the logs"))?;
+    let operate = operate(&*connection)?;
+    let logs = operate.logs(&addr).await.map_err(failed("finding the logs"))?;
     let names: Vec<String> = logs.iter().map(|(name, _)| name.clone()).collect();
     let wanted = |name: &String| typed.service.as_ref().is_none_or(|service| service == name);
-    let logs: Vec<_> = logs.into_iter().filter(|(name, _)| wanted(name)).collect();
+    let logs: Logs = logs.into_iter().filter(|(name, _)| wanted(name)).collect();
     if logs.is_empty() {
         return Err(Problem::refused(no_logs(&addr, typed.service.as_deref(), &names)));
     }
@@ -192,9 +181,37 @@ pub(super) async fn logs(setting: &Setting, typed: &LogsTyped) -> Result<Exit, P
     if !typed.follow {
         return Ok(Exit::Done);
     }
+    let known = logs.into_iter().zip(offsets).collect();
+    follow(setting, operate, &addr, known, &wanted).await
+}
+
+/// The files of logs, by service.
+type Logs = Vec<(String, PathBuf)>;
+
+/// Shows what is written from here on, for ever; also of services that begin meanwhile, where logs are
+/// fetched.
+async fn follow(
+    setting: &Setting,
+    operate: &dyn Operate,
+    addr: &Addr,
+    mut known: Vec<((String, PathBuf), u64)>,
+    wanted: &dyn Fn(&String) -> bool,
+) -> Result<Exit, Problem> {
+    let world = &*setting.site.world;
+    let mut fetched_before_ms = 0;
     loop {
-        setting.site.world.sleep(LOG_POLL_MS).await;
-        for ((name, path), offset) in logs.iter().zip(&mut offsets) {
+        world.sleep(LOG_POLL_MS).await;
+        fetched_before_ms += LOG_POLL_MS;
+        if operate.logs_fetched_every_ms().is_some_and(|every_ms| fetched_before_ms >= every_ms) {
+            fetched_before_ms = 0;
+            let fetched = retry::read(world, || operate.logs(addr)).await;
+            let fetched = fetched.map_err(failed("fetching the logs"))?;
+            let is_new = |log: &(String, PathBuf)| known.iter().all(|(it, _)| it != log);
+            let new: Logs = fetched.into_iter().filter(|it| wanted(&it.0) && is_new(it)).collect();
+            known.extend(new.into_iter().map(|log| (log, 0)));
+        }
+        let several = known.len() > 1;
+        for ((name, path), offset) in &mut known {
             let (text, end) = read_from(path, *offset);
             *offset = end;
             show_log(name, &text, several);
@@ -290,28 +307,18 @@ async fn run_entry(entry: &Entry) -> Result<Exit, Problem> {
 pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<Exit, Problem> {
     let (_, loaded) = applied(setting)?;
     let addr = find(&loaded.state, &typed.address, &connected_to())?;
-    let target = addr.to_string();
-    let grants = loaded.state.resources.iter().filter(|(granted, _)| {
-        granted.part.as_ref().is_some_and(|part| {
-            let key = part.key.as_ref().map(|key| match key {
-                dsenv_sdk::Key::Text(text) => text.to_string(),
-                dsenv_sdk::Key::Index(index) => index.to_string(),
-            });
-            &*part.name == GRANT && key.as_deref() == Some(target.as_str())
-        })
-    });
     let secrets = if typed.show_secrets { Secrets::Shown } else { Secrets::Hidden };
     let mut text = String::new();
-    for (granted, resource) in grants {
-        let Some(object) = &resource.current else { continue };
-        text.push_str(&format!("# as {}\n", granted.owner()));
-        let stem = dsenv_sdk::provider::variable_stem(&addr);
-        let variables = object.observed.values.iter();
-        let variables: dsenv_sdk::value::Map = variables
-            .filter(|(_, value)| !matches!(value, Value::Null))
-            .map(|(name, value)| (format!("{stem}_{}", name.to_uppercase()), value.clone()))
-            .collect();
+    for (user, variables) in granted(&loaded.state, &addr) {
+        text.push_str(&format!("# as {user}\n"));
         text.push_str(&outputs::env_file(&variables, secrets));
+    }
+    let (users, variables) = (users(&loaded.state, &addr), own(&loaded.state, &addr));
+    if text.is_empty() && !users.is_empty() && !variables.is_empty() {
+        let names: Vec<String> = users.iter().map(Addr::to_string).collect();
+        text.push_str(&format!("# as {} has it, by rights of its own\n", names.join(", ")));
+        text.push_str(&outputs::env_file(&variables, secrets));
+        setting.say(&format!("There is no key to `{addr}` but what stands here.\n"));
     }
     if text.is_empty() {
         let message =
@@ -324,4 +331,146 @@ pub(super) async fn connect(setting: &Setting, typed: &ConnectTyped) -> Result<E
     }
     terminal::out(&text);
     Ok(Exit::Done)
+}
+
+/// What each user of a resource connects with, where a grant makes keys: then it has the first of the
+/// variables that the kind promises.
+fn granted(state: &State, addr: &Addr) -> Vec<(Addr, Map)> {
+    let target = addr.to_string();
+    let grants = state.resources.iter().filter(|(granted, _)| {
+        granted.part.as_ref().is_some_and(|part| {
+            let key = part.key.as_ref().map(|key| match key {
+                dsenv_sdk::Key::Text(text) => text.to_string(),
+                dsenv_sdk::Key::Index(index) => index.to_string(),
+            });
+            &*part.name == GRANT && key.as_deref() == Some(target.as_str())
+        })
+    });
+    let first = suffixes(state, addr).into_iter().next();
+    let mut users = Vec::new();
+    for (granted, resource) in grants {
+        let Some(object) = &resource.current else { continue };
+        let values = &object.observed.values;
+        if !first.is_some_and(|first| values.contains_key(&first.to_lowercase())) {
+            continue;
+        }
+        let stem = variable_stem(addr);
+        let given = values.iter().filter(|(_, value)| !matches!(value, Value::Null));
+        let variables =
+            given.map(|(name, value)| (format!("{stem}_{}", name.to_uppercase()), value.clone()));
+        users.push((granted.owner(), variables.collect()));
+    }
+    users
+}
+
+/// The machines and pools that were made after a resource, since something of it is theirs.
+fn users(state: &State, addr: &Addr) -> BTreeSet<Addr> {
+    let made_after = state.resources.iter().filter(|(user, resource)| {
+        let takes_uses = kinds::kind(&resource.kind).is_some_and(|kind| kind.takes_uses);
+        takes_uses
+            && !addr.covers(user)
+            && resource.depends_on.iter().any(|ground| addr.covers(ground))
+    });
+    made_after.map(|(user, _)| user.owner()).collect()
+}
+
+/// What a resource says itself of how it is reached: of what its kind promises, its own attributes,
+/// and the values of parts that are called so: `features.password`.
+fn own(state: &State, addr: &Addr) -> Map {
+    let attribute = |of: &Addr, name: &str| {
+        let object = state.resources.get(of)?.current.as_ref()?;
+        let value = object.observed.values.get(name)?;
+        Some(value.clone()).filter(|value| *value != Value::Null)
+    };
+    let mut variables = Map::new();
+    for suffix in suffixes(state, addr) {
+        let name = suffix.to_lowercase();
+        let found = attribute(addr, &name);
+        let found = found.or_else(|| attribute(&addr.part(&name, None), "value"));
+        variables.extend(found.map(|it| (format!("{}_{suffix}", variable_stem(addr)), it)));
+    }
+    variables
+}
+
+/// What the variables end with that a resource's kind promises.
+fn suffixes(state: &State, addr: &Addr) -> Vec<&'static str> {
+    let kind = state.resources.get(addr).and_then(|resource| kinds::kind(&resource.kind));
+    let variables = kind.map(|kind| kind.connection).unwrap_or_default();
+    variables.iter().map(|variable| variable.suffix).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Object, Resource, Status};
+    use dsenv_sdk::provider::{Observed, OnDestroy, Token};
+
+    fn addr(text: &str) -> Addr {
+        text.parse().expect("an address")
+    }
+
+    fn with(
+        mut state: State,
+        at: &str,
+        kind: &str,
+        after: &[&str],
+        values: &[(&str, &str)],
+    ) -> State {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), Value::text(*value));
+        let values = values.iter().map(text).collect();
+        let current = Object {
+            token: Token::from_text("t"),
+            generation: 1,
+            ty: None,
+            args: Map::new(),
+            observed: Observed { remote_id: "r".to_owned(), values },
+            status: Status::Ready,
+            doubt_since: None,
+            accepted: None,
+            price_paid: None,
+        };
+        let resource = Resource {
+            kind: kind.to_owned(),
+            ty: "x".to_owned(),
+            provider: "x".to_owned(),
+            generation: 1,
+            current: Some(current),
+            deposed: Vec::new(),
+            depends_on: after.iter().map(|at| addr(at)).collect(),
+            create_first: true,
+            on_destroy: OnDestroy::Delete,
+        };
+        state.resources.insert(addr(at), resource);
+        state
+    }
+
+    fn database() -> State {
+        let own = [("host", "h"), ("port", "5432"), ("name", "n"), ("user", "u"), ("arn", "a")];
+        let state = with(State::default(), "db", "database", &["db.password"], &own);
+        with(state, "db.password", "database", &[], &[("value", "p")])
+    }
+
+    #[test]
+    fn a_grant_that_makes_a_key_is_what_one_connects_with() {
+        let given = [("url", "postgresql://h"), ("user", "w")];
+        let state = with(database(), "w.grant[\"db\"]", "machine", &["db"], &given);
+        let [(user, variables)] = &granted(&state, &addr("db"))[..] else { panic!("one user") };
+        assert_eq!((user.to_string(), &variables["DB_USER"]), ("w".to_owned(), &Value::text("w")));
+    }
+
+    #[test]
+    fn where_a_grant_is_a_flow_the_resource_says_how_it_is_reached() {
+        let flow = [("port", "5432"), ("group", "sg-1")];
+        let state = with(database(), "w.grant[\"db\"]", "machine", &["db.firewall"], &flow);
+        assert_eq!(granted(&state, &addr("db")), []);
+        assert_eq!(users(&state, &addr("db")), BTreeSet::from([addr("w")]));
+        let variables = own(&state, &addr("db"));
+        let names: Vec<&str> = variables.keys().map(String::as_str).collect();
+        assert_eq!(names, ["DB_HOST", "DB_NAME", "DB_PASSWORD", "DB_PORT", "DB_USER"]);
+    }
+
+    #[test]
+    fn what_nobody_uses_has_no_users() {
+        assert_eq!(users(&database(), &addr("db")), BTreeSet::new());
+    }
 }

@@ -16,6 +16,7 @@
 //! | E07xx | providers |
 //! | E08xx | lock, state, plan |
 //! | E09xx | apply |
+//! | E10xx | prices |
 //!
 //! ## A page
 //! The first line is `# ` and the title: a few words in lower case, with no user-chosen name. What
@@ -100,6 +101,7 @@ codes! {
     E0307,
     E0308,
     E0309,
+    E0310,
 
     E0401,
     E0402,
@@ -139,6 +141,12 @@ codes! {
     E0814,
     E0815,
     E0816,
+    E0817,
+    E0818,
+    E0819,
+    E0820,
+    E0821,
+    E0822,
 
     E0901,
     E0902,
@@ -146,6 +154,14 @@ codes! {
     E0904,
     E0905,
     E0906,
+
+    E1001,
+    E1002,
+    E1003,
+    E1004,
+    E1005,
+    E1006,
+    E1007,
 }
 
 impl Code {

@@ -1,5 +1,6 @@
 //! From text to native nodes, all findings at once.
 
+use super::Elsewhere;
 use crate::blueprint::{self, listed};
 use crate::diag::{Code, Diagnostic, Findings, Source, suggest};
 use crate::graph;
@@ -18,6 +19,8 @@ pub struct Request {
     pub environment: Option<String>,
     /// Inputs as they were typed.
     pub inputs: Vec<InputSource>,
+    /// Where it is taken to be instead of where its environment says.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// A blueprint in one environment, before it is known what the lock pins.
@@ -45,7 +48,14 @@ pub struct Compiled {
 /// Reads and resolves; `None` with errors among the findings, and never without.
 pub fn front(source: &Source, request: &Request, registry: &Registry) -> (Option<Front>, Findings) {
     let (blueprint, mut findings) = blueprint::parse_unnamed(source);
-    let Some(blueprint) = blueprint else { return (None, findings) };
+    let Some(mut blueprint) = blueprint else { return (None, findings) };
+    if let Some(place) = &request.elsewhere {
+        for environment in blueprint.environments.values_mut() {
+            environment.provider.text.clone_from(&place.provider);
+            environment.region.clone_from(&place.region);
+            environment.account = None;
+        }
+    }
     let environment = request.environment.as_deref();
     let (resolved, found) = resolve::resolve(source, &blueprint, environment, &request.inputs);
     findings.append(found);

@@ -1,16 +1,15 @@
 //! Changes of the state alone, each an operation under the lock.
 
 use super::sitting::beside;
-use super::{Compiled, Front, Problem, Site};
+use super::{Front, Problem, Site};
 use crate::diag::{Code, Diagnostic};
 use crate::retry;
+use crate::state::State;
 use crate::state::edit::{self, EditError};
-use crate::state::{Object, Resource, State, Status};
 use crate::store::Loaded;
 use crate::vault::Identity;
 use dsenv_sdk::Addr;
-use dsenv_sdk::provider::{OpErrorClass, Token};
-use dsenv_sdk::value::Map;
+use dsenv_sdk::provider::OpErrorClass;
 use futures::FutureExt;
 
 impl Site {
@@ -98,77 +97,6 @@ impl Site {
         lease.release().map_err(crate::store::StoreError::from)?;
         Ok(())
     }
-
-    /// Takes an object that dsenv did not create over as a node of the blueprint. Its arguments
-    /// become what the provider reports, so the next plan shows what differs from the blueprint.
-    pub async fn import(
-        &self,
-        compiled: &Compiled,
-        addr: &Addr,
-        remote_id: &str,
-    ) -> Result<(), Problem> {
-        let refuse = |message: String| Problem::refused(Diagnostic::error(Code::E0814, message));
-        let node = compiled.native.nodes.get(addr);
-        let node = node.ok_or_else(|| refuse(format!("the blueprint has no `{addr}`")))?;
-        let options = super::Options::default();
-        let mut sitting = self.sit(&compiled.front, "import", &options, &mut |_| {}).await?;
-        if sitting.loaded.state.resources.contains_key(addr) {
-            return Err(refuse(format!("the state has `{addr}` already")));
-        }
-        if let Some(other) = owner_of(&sitting.loaded.state, node.ty.name, remote_id) {
-            return Err(refuse(format!("`{remote_id}` is `{other}` in the state already")));
-        }
-        let connection = sitting.connection.clone();
-        let failed = |doing: &str| {
-            let doing = format!("{doing} `{remote_id}`");
-            move |source| Problem::Provider { doing, source }
-        };
-        let read = connection.read_foreign(node.ty, remote_id).await;
-        let observed = read
-            .map_err(failed("reading"))?
-            .ok_or_else(|| refuse(format!("the provider has no {} `{remote_id}`", node.ty.name)))?;
-        let generation = sitting.loaded.state.next_generation(addr);
-        let token = Token::new(&sitting.loaded.state.lineage, addr, generation);
-        let claimed = connection.claim(node.ty, addr, &token, remote_id).await;
-        claimed.map_err(failed("marking"))?;
-        let is_argument = |name: &&String| node.ty.field(name).is_some();
-        let args: Map = observed
-            .values
-            .iter()
-            .filter(|(name, _)| is_argument(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let object = Object {
-            token,
-            generation,
-            args,
-            observed,
-            status: Status::Ready,
-            accepted: None,
-            ty: None,
-            price_paid: None,
-        };
-        let resource = Resource {
-            kind: node.kind.to_owned(),
-            ty: node.ty.name.to_owned(),
-            provider: compiled.front.provider.name().to_owned(),
-            generation,
-            current: Some(object),
-            deposed: Vec::new(),
-            depends_on: node.depends_on.clone(),
-            create_first: false,
-            on_destroy: node.on_destroy,
-        };
-        let bound = sitting.binding.clone();
-        let edited = sitting.store.edit(&sitting.lease, &mut sitting.loaded, "import", |state| {
-            state.put(addr.clone(), resource);
-            state.bound = Some(bound);
-            Ok::<(), Problem>(())
-        });
-        edited?;
-        sitting.lease.release().map_err(crate::store::StoreError::from)?;
-        Ok(())
-    }
 }
 
 /// Words why an edit of the state is refused.
@@ -182,13 +110,4 @@ pub fn edit_refused(error: EditError) -> Problem {
         | EditError::Part
         | EditError::NotProtected(_) => Diagnostic::error(Code::E0814, message),
     })
-}
-
-/// The node that has this object, now or from before a replacement.
-fn owner_of(state: &State, ty: &str, remote_id: &str) -> Option<Addr> {
-    let has = |(_, resource): &(&Addr, &Resource)| {
-        let mut objects = resource.current.iter().chain(&resource.deposed);
-        resource.ty == ty && objects.any(|object| object.observed.remote_id == remote_id)
-    };
-    state.resources.iter().find(has).map(|(addr, _)| addr.clone())
 }

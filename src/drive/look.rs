@@ -4,11 +4,13 @@
 //! state: what recovery finds is believed for this plan only, and written by the next apply.
 
 use super::compile::{Compiled, Front};
+use super::preflight::preflight;
 use super::site::TOOL_VERSION;
-use super::{Problem, Site};
+use super::{Figures, Problem, Site};
 use crate::apply::{self, OnError, Recovered};
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{self, Action, Change, Mode, Reason, Wishes};
+use crate::estimate::{self, Effect};
 use crate::guard;
 use crate::lower::Native;
 use crate::plan::{self, Allowed, BoundTo, Plan};
@@ -21,6 +23,7 @@ use crate::world::World;
 use dsenv_sdk::provider::{Connection, OpError};
 use dsenv_sdk::{Addr, Provider, Term};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What the command line says about one plan or apply.
 #[derive(Clone, Debug)]
@@ -39,6 +42,10 @@ pub struct Options {
     pub parallelism: usize,
     /// What is done after a step failed.
     pub on_error: OnError,
+    /// Whether each permission that the plan takes is asked for.
+    pub check_permissions: bool,
+    /// What it is priced with.
+    pub figures: Arc<Figures>,
 }
 
 impl Default for Options {
@@ -51,6 +58,8 @@ impl Default for Options {
             lock_timeout_ms: 0,
             parallelism: apply::PARALLELISM,
             on_error: OnError::Continue,
+            check_permissions: false,
+            figures: Arc::default(),
         }
     }
 }
@@ -59,16 +68,20 @@ impl Default for Options {
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
-    /// Why it may not be applied, if so.
+    /// Why it may not be applied, if so, and what the provider warns of.
     pub verdicts: Findings,
+    /// What could not be looked at.
+    pub diagnostics: Findings,
     /// What recovery found of an interrupted run.
     pub recovered: Recovered,
+    /// What it costs; `None` where nothing is charged.
+    pub cost: Option<Box<Effect>>,
     /// Who is applying at this moment: the plan shows the middle of that, and counts for nothing.
     pub amid: Option<Box<Holder>>,
 }
 impl Site {
-    /// Looks and plans. Changes nothing, not even the state; where nothing was ever applied, not
-    /// even a connection is made.
+    /// Looks and plans. Changes nothing, not even the state. Where nothing was ever applied, it needs
+    /// no connection; it makes one when the provider looks ahead and is to be had.
     pub async fn plan(&self, compiled: &Compiled, options: &Options) -> Result<Planned, Problem> {
         let store = self.store(&compiled.front)?;
         let identity = Identity::find(&*self.world)?;
@@ -77,14 +90,10 @@ impl Site {
         let amid = if loaded.leftover.is_some() { store.live_holder()? } else { None };
         if loaded.state.resources.is_empty() {
             let refreshed = Refreshed::unread();
-            return plan_for(
-                compiled,
-                &loaded.state,
-                &refreshed,
-                None,
-                options,
-                Recovered::default(),
-            );
+            let (state, nothing) = (&loaded.state, Recovered::default());
+            let mut planned = plan_for(compiled, state, &refreshed, None, options, nothing)?;
+            self.look_ahead(compiled, &loaded, &mut planned, options).await?;
+            return Ok(planned);
         }
         let connection = self.connect(&compiled.front, &store, &loaded).await?;
         let world = &*self.world;
@@ -96,10 +105,23 @@ impl Site {
         };
         let refreshed = look(&loaded.state, provider, &*connection, world, options).await?;
         let bound = Some(binding);
-        let planned = plan_for(compiled, &loaded.state, &refreshed, bound, options, recovered)?;
+        let mut planned = plan_for(compiled, &loaded.state, &refreshed, bound, options, recovered)?;
+        let native = &compiled.native;
+        preflight(&mut planned, native, provider, &*connection, world, options).await?;
         Ok(Planned { amid, ..planned })
     }
 }
+impl Site {
+    /// Plans from the state alone: looks at nothing, connects to nobody, and says what nobody may apply.
+    pub fn foresee(&self, compiled: &Compiled, options: &Options) -> Result<Planned, Problem> {
+        let store = self.store(&compiled.front)?;
+        let identity = Identity::find(&*self.world)?;
+        let loaded = store.load(identity.as_ref())?;
+        let nothing = Recovered::default();
+        plan_for(compiled, &loaded.state, &Refreshed::unread(), None, options, nothing)
+    }
+}
+
 pub(super) async fn recover(
     state: &mut State,
     provider: &dyn Provider,
@@ -231,8 +253,26 @@ pub(super) fn plan_for(
         not_locked: if unlocked { not_locked.collect() } else { Vec::new() },
         allowed: options.allowed.clone(),
     };
-    let verdicts = guard::judge(&plan, state, &**provider);
-    Ok(Planned { plan, verdicts, recovered, amid: None })
+    let cost = cost(&plan, &compiled.front, &options.figures);
+    let verdicts = judge(&plan, state, &compiled.front, cost.as_deref());
+    Ok(Planned { plan, verdicts, diagnostics: Findings::new(), recovered, cost, amid: None })
+}
+
+/// Says whether a plan may be applied: data, protection, and budgets.
+pub(super) fn judge(plan: &Plan, state: &State, front: &Front, cost: Option<&Effect>) -> Findings {
+    let mut verdicts = guard::judge(plan, state, &*front.provider);
+    // What destroys spends nothing.
+    let spends = plan.mode == Mode::Apply;
+    if let (Some(cost), Some(budget), true) = (cost, &front.resolved.budget, spends) {
+        verdicts.append(guard::budget::judge(&cost.after, budget));
+    }
+    verdicts
+}
+
+/// What a plan costs by these figures; `None` where nothing is charged.
+pub fn cost(plan: &Plan, front: &Front, figures: &Figures) -> Option<Box<Effect>> {
+    let terms = figures.terms();
+    estimate::effect(plan, &front.resolved, &*front.provider, &terms).map(Box::new)
 }
 
 /// An object that something else stands on is not replaced when that is left out.

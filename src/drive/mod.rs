@@ -7,17 +7,35 @@
 //!
 //! What it must never do: print, ask, or know a provider's name.
 
+mod adopt;
+mod advice;
 mod compile;
 mod edits;
+mod elsewhere;
+mod explain;
+mod figures;
 mod look;
+mod preflight;
 mod problem;
+mod rebuild;
 mod site;
 mod sitting;
+mod survey;
+mod taking;
 
+pub use adopt::{Adoption, Surplus};
+pub use advice::Advice;
 pub use compile::{Compiled, Front, Request, back, bare, compile, front};
 pub use edits::edit_refused;
-pub use look::{Options, Planned};
+pub use elsewhere::{Compared, Elsewhere, Spec};
+pub use explain::Explained;
+pub use figures::{BOOK_BYTES_MAX, BookChoice, Figures, Files, Remarks};
+pub use look::{Options, Planned, cost};
+pub use preflight::remarks;
 pub use problem::Problem;
 pub(crate) use problem::{chain, journal_code};
+pub use rebuild::Rebuilt;
 pub use site::Site;
 pub use sitting::{Ended, Sitting, Talk};
+pub use survey::Surveyed;
+pub use taking::{Fate, How, Kept, Left, Outcome as Taking, Taken};

@@ -1,6 +1,6 @@
 //! What stops a command, each with the code under which `dsenv explain` has a page.
 
-use crate::diag::{Code, Diagnostic, Findings};
+use crate::diag::{Code, Diagnostic, Findings, Source};
 use crate::journal::JournalError;
 use crate::lock::LockError;
 use crate::state::file::FileError;
@@ -18,6 +18,14 @@ pub enum Problem {
     /// The blueprint or the plan is refused; the findings say why.
     #[error("the blueprint or the plan is refused")]
     Refused(Findings),
+    /// Another file than the blueprint is refused; the findings say where in it and why.
+    #[error("`{}` is refused", .text.name())]
+    File {
+        /// The file.
+        text: Source,
+        /// What is wrong with it.
+        findings: Findings,
+    },
     /// The state cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -55,6 +63,18 @@ impl Problem {
     pub fn into_findings(self) -> Findings {
         match self {
             Problem::Refused(findings) => findings,
+            // Where the file itself is not at hand, each says where it is.
+            Problem::File { text, findings } => findings
+                .iter()
+                .map(|found| {
+                    let at = found.span.map_or_else(String::new, |span| {
+                        let place = text.position(span.start);
+                        format!(":{}:{}", place.line, place.column)
+                    });
+                    let message = format!("{}{at}: {}", text.name(), found.message);
+                    Diagnostic { message, span: None, labels: Vec::new(), ..found.clone() }
+                })
+                .collect(),
             Problem::Provider { doing, source } => {
                 let mut message = format!("{doing}: {source}");
                 for cause in &source.causes {
@@ -73,7 +93,7 @@ impl Problem {
 
     fn code(&self) -> Code {
         match self {
-            Problem::Refused(_) | Problem::Provider { .. } => Code::E0901,
+            Problem::Refused(_) | Problem::File { .. } | Problem::Provider { .. } => Code::E0901,
             Problem::Store(error) => store_code(error),
             Problem::Vault(error) => vault_code(error),
             Problem::Disk(_) => Code::E0812,
@@ -90,6 +110,7 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::Journal(error) => journal_code(error),
         StoreError::Vault(error) => vault_code(error),
         StoreError::OtherBlueprint { .. } | StoreError::BadName { .. } => Code::E0804,
+        StoreError::NotLost { .. } => Code::E0819,
         StoreError::NoGeneration { .. } => Code::E0814,
         StoreError::Fold { .. }
         | StoreError::Missing { .. }
@@ -153,8 +174,10 @@ fn with_help(diagnostic: Diagnostic, problem: &Problem) -> Diagnostic {
             "wait with `--lock-timeout 5m`; if the holder is gone for good: `dsenv state unlock`",
         ),
         Code::E0802 => diagnostic.help(
-            "`dsenv state history` lists what is kept, `dsenv state restore SERIAL` brings it back",
+            "`dsenv state history` lists what is kept, `dsenv state restore SERIAL` brings it back; \
+             `dsenv state rebuild` makes it anew from the tags of the objects",
         ),
+        Code::E0819 => diagnostic.help("`dsenv adopt` takes over what a state does not know"),
         Code::E0811 => diagnostic.help(
             "the key is `dsenv/identity.age` in the configuration folder of whoever applied last; \
              `DSENV_IDENTITY` may hold it too",

@@ -6,11 +6,12 @@ use super::Problem;
 use super::compile::{Compiled, Front, Request, back, bare, front};
 use crate::diag::{Code, Diagnostic, Findings, Source};
 use crate::lock::{self, Lock};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 use crate::store::{Loaded, Store};
 use crate::world::{DiskErrorKind, World};
 use crate::yaml;
 use dsenv_sdk::provider::{Connection, Owner, Setup};
+use dsenv_sdk::seal::SealKey;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -143,20 +144,32 @@ impl Site {
         store: &Store,
         loaded: &Loaded,
     ) -> Result<Arc<dyn Connection>, Problem> {
+        let lineage = &loaded.state.lineage;
+        let key = loaded.vault()?.provider_key(lineage, &front.resolved.environment);
+        self.connect_as(front, store, lineage, key).await
+    }
+
+    /// Connects for a lineage, with the key for what the provider keeps.
+    pub(super) async fn connect_as(
+        &self,
+        front: &Front,
+        store: &Store,
+        lineage: &str,
+        key: SealKey,
+    ) -> Result<Arc<dyn Connection>, Problem> {
         let resolved = &front.resolved;
-        let vault = loaded.vault()?;
-        let lineage = loaded.state.lineage.clone();
         let setup = Setup {
             dir: self.here.join(store.dir()).join(front.provider.name()),
             cache: self.cache.clone(),
-            key: vault.provider_key(&lineage, &resolved.environment),
+            key,
             variables: self.variables.clone(),
             account: resolved.account.clone(),
             region: resolved.region.clone(),
+            resolver: Some(registry::resolver(&self.variables, &self.cache)),
             owner: Owner {
                 blueprint: resolved.blueprint.clone(),
                 environment: resolved.environment.clone(),
-                lineage,
+                lineage: lineage.to_owned(),
             },
         };
         let doing = format!("connecting to provider `{}`", front.provider.name());

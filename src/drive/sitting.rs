@@ -5,16 +5,18 @@
 //! written; where it cannot be, beside it.
 
 use super::compile::{Compiled, Front, back};
-use super::look::{look, plan_for, recover, verify};
+use super::look::{judge, look, plan_for, recover, verify};
+use super::preflight::{preflight, warn_of_unknown};
 use super::site::TOOL_VERSION;
 use super::{Options, Planned, Problem, Site};
 use crate::apply::{self, Execution, Interrupt, Outcome, Recovered, Watch};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::Mode;
+use crate::estimate;
 use crate::event::{Event, Summary};
-use crate::guard::{self};
 use crate::journal::{self, Phase, Record};
 use crate::lock::{self, Lock};
+use crate::lower::Native;
 use crate::plan::wire::digest;
 use crate::plan::{Plan, Verb};
 use crate::registry::Registry;
@@ -117,7 +119,13 @@ impl Site {
         let recovered = sitting.recovered.clone();
         let binding = Some(sitting.binding.clone());
         let state = &sitting.loaded.state;
-        let planned = plan_for(&compiled, state, &refreshed, binding, options, recovered)?;
+        let mut planned = plan_for(&compiled, state, &refreshed, binding, options, recovered)?;
+        let world = &*self.world;
+        let known = warn_of_unknown(&mut planned, state, &*provider, connection, world);
+        beside(&lease, known.map(Ok)).await?;
+        let native = &compiled.native;
+        let looked = preflight(&mut planned, native, &*provider, connection, &*self.world, options);
+        beside(&lease, looked).await?;
         // The plan holds all that is needed; the tree of the blueprint is the larger part of memory.
         drop((compiled, refreshed));
         Ok((sitting, planned))
@@ -151,9 +159,16 @@ impl Site {
             let message = "the plan was made for another account or region than the credentials'";
             return Err(Problem::refused(Diagnostic::error(Code::E0813, message)));
         }
-        let verdicts = guard::judge(&plan, &sitting.loaded.state, &*front.provider);
+        let cost = super::cost(&plan, front, &options.figures);
+        let verdicts = judge(&plan, &sitting.loaded.state, front, cost.as_deref());
         let recovered = sitting.recovered.clone();
-        let planned = Planned { plan, verdicts, recovered, amid: None };
+        let diagnostics = Findings::new();
+        let mut planned = Planned { plan, verdicts, diagnostics, recovered, cost, amid: None };
+        let (connection, lease) = (sitting.connection.clone(), sitting.lease.clone());
+        let (native, provider) = (Native::default(), &*front.provider);
+        let world = &*self.world;
+        let looked = preflight(&mut planned, &native, provider, &*connection, world, options);
+        beside(&lease, looked).await?;
         self.obey(&mut sitting, planned, options, command, talk).await
     }
 
@@ -281,6 +296,9 @@ impl Site {
             Ok(finished) => (Some(finished), None),
             Err(problem) => (None, Some(problem)),
         };
+        let kept_cost = self.keep_cost(sitting, &planned, finished.as_ref(), &state);
+        trouble = trouble.or(kept_cost.err());
+        let plan = &planned.plan;
         let mut left = Vec::new();
         let emptied = outcome.is_complete() && trouble.is_none() && state.resources.is_empty();
         if plan.mode == Mode::Destroy && emptied {
@@ -291,14 +309,24 @@ impl Site {
                 None => outcome.interrupted = true,
             }
         }
-        let summary = Summary {
-            applied: outcome.applied.len(),
-            failed: outcome.failed.len(),
-            skipped: outcome.skipped.len(),
-            unknown: outcome.unknown.len(),
-        };
-        (talk.events)(Event::ApplyDone { summary });
+        (talk.events)(Event::ApplyDone { summary: summary(&outcome) });
         Ok(Ended::Ran { outcome, finished, state: Box::new(state), left, trouble })
+    }
+
+    /// Keeps what the environment comes to now, by the prices of today; nothing where nothing is charged.
+    fn keep_cost(
+        &self,
+        sitting: &Sitting,
+        planned: &Planned,
+        finished: Option<&Finished>,
+        state: &State,
+    ) -> Result<(), Problem> {
+        let (Some(effect), Some(finished)) = (&planned.cost, finished) else { return Ok(()) };
+        let exists = |addr: &Addr| state.resources.get(addr).is_some_and(|it| it.current.is_some());
+        let at = self.world.now().to_string();
+        let paid = estimate::wire::paid(&effect.after, finished.serial, at, &exists);
+        let line = serde_json::to_vec(&paid).expect("plain data is JSON");
+        Ok(sitting.store.keep_cost(&line)?)
     }
 
     /// Opens the journal, with what recovery found and whom the state is bound to. Returns it with the
@@ -374,7 +402,8 @@ impl Site {
             move |source| Problem::Provider { doing, source }
         };
         let connection = &sitting.connection;
-        let listed = retry::read(&*self.world, || connection.inventory()).await;
+        let lineage = Some(&*sitting.loaded.state.lineage);
+        let listed = retry::read(&*self.world, || connection.inventory(lineage)).await;
         let mut left = listed.map_err(failed("listing what is left"))?;
         left.retain(|owned| !kept.contains(&owned.token));
         if left.is_empty() {
@@ -387,6 +416,17 @@ impl Site {
         Ok(left)
     }
 }
+
+/// How many steps ended how.
+fn summary(outcome: &Outcome) -> Summary {
+    Summary {
+        applied: outcome.applied.len(),
+        failed: outcome.failed.len(),
+        skipped: outcome.skipped.len(),
+        unknown: outcome.unknown.len(),
+    }
+}
+
 /// An environment under one's own lock, with what was found on the way in.
 pub struct Sitting {
     /// Where the state is.

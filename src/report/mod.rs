@@ -5,17 +5,22 @@
 //! whether colours may stand in it and what time it is. Secrets go out as `(secret)`; the one
 //! exception is [`outputs`], when it is asked for them by name. A closed pipe is the caller's concern.
 
+pub mod catalog;
+pub mod cost;
 pub mod errors;
 pub mod graph;
 pub mod history;
 pub mod outcome;
 pub mod outputs;
+pub mod placement;
 mod plan;
 pub mod progress;
+pub mod review;
 pub mod state;
 pub mod status;
 mod style;
 mod table;
+pub mod taking;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -614,6 +614,7 @@ fn object(id: &str, generation: u64, status: Status) -> Object {
         status,
         accepted: None,
         ty: None,
+        doubt_since: None,
         price_paid: None,
     }
 }

@@ -14,6 +14,7 @@ mod overlay;
 mod reader;
 mod shared_fields;
 mod vary;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +22,11 @@ mod tests;
 pub use environment::InputSource;
 pub use shared_fields::Lifecycle;
 
-use crate::blueprint::{Blueprint, Policy, RESOURCES_MAX};
+use crate::blueprint::{Blueprint, Budget, Policy, RESOURCES_MAX};
 use crate::diag::{Code, Diagnostic, Findings, Source, Span};
 use crate::yaml::Node;
 use dsenv_sdk::Addr;
+use dsenv_sdk::cost::Usage;
 use dsenv_sdk::provider::{Access, OnDestroy, Use};
 use dsenv_sdk::schema::Kind;
 use dsenv_sdk::term::{Each, Term};
@@ -96,6 +98,8 @@ pub struct Resource {
     pub timeouts_s: [Option<u64>; 3],
     /// The only ways in for people.
     pub access: Vec<Access>,
+    /// How it is used in a month, as far as its block says.
+    pub usage: Usage,
     /// Whether nothing was wrong with it, so that others may judge it too.
     pub sound: bool,
 }
@@ -119,6 +123,8 @@ pub struct Resolved {
     pub resources: BTreeMap<Addr, Resource>,
     /// What `dsenv output` shows, by name.
     pub outputs: BTreeMap<String, Term>,
+    /// What it may cost.
+    pub budget: Option<Budget>,
     /// The rules.
     pub policies: Vec<Policy>,
     /// What is forgotten instead of deleted.
@@ -154,6 +160,7 @@ pub fn resolve(
         scope,
         resources: BTreeMap::new(),
         outputs: BTreeMap::new(),
+        budget: environment.budget.clone(),
         policies: blueprint.policies.clone(),
         forgotten: forgotten(blueprint, &mut findings),
     };
@@ -167,6 +174,7 @@ pub fn resolve(
     let whole = Whole { source, blueprint, members: &members, overlay: &overlay };
     resolved.resources =
         read_resources(&whole, &resolved.scope, environment.ephemeral, &mut findings);
+    volumes::judge(&mut resolved.resources, &mut findings);
     resolved.outputs = read_outputs(&whole, &resolved.scope, &mut findings);
     (Some(resolved), findings)
 }
@@ -187,6 +195,7 @@ pub fn bare(blueprint: &Blueprint, environment: Option<&str>) -> (Option<Resolve
         scope: Scope::default(),
         resources: BTreeMap::new(),
         outputs: BTreeMap::new(),
+        budget: None,
         policies: Vec::new(),
         forgotten: Vec::new(),
     };

@@ -5,6 +5,7 @@ use super::{Members, Resource, agreement};
 use crate::blueprint::{Block, listed};
 use crate::diag::{Code, Diagnostic, Findings, Span, suggest};
 use crate::yaml::{Map, Node};
+use dsenv_sdk::cost::Usage;
 use dsenv_sdk::provider::{Access, OnDestroy, Right, Use, variable_stem};
 use dsenv_sdk::schema::{Field, Mismatch, Presence, ReplaceOrder, Rule, Type, parse_duration_s};
 use dsenv_sdk::term::Term;
@@ -65,7 +66,8 @@ pub(super) fn read(
             let term = shared.get("timeouts")?.step(verb)?;
             parse_duration_s(term.known()?.as_text()?)
         }),
-        access: access(shared.get("access")),
+        access: access(reader, shared.get("access")),
+        usage: usage(shared.get("usage"), &fields),
         sound: true,
         fields: fields.into(),
     }
@@ -300,14 +302,39 @@ fn texts(term: Option<&Term>) -> BTreeMap<String, String> {
 }
 
 /// The entries were checked against their schema, so `who` and `how` are there.
-fn access(term: Option<&Term>) -> Vec<Access> {
+fn access(reader: &Reader<'_>, term: Option<&Term>) -> Vec<Access> {
     let entries = term.and_then(Term::known).and_then(Value::as_list).unwrap_or_default();
     let text = |entry: &Value, name: &str| entry.step(name)?.as_text().map(str::to_owned);
     let read = |entry: &Value| {
         let (who, how) = (text(entry, "who")?, text(entry, "how")?);
-        Some(Access { who, how, from: text(entry, "from"), until: text(entry, "until") })
+        let keys = keys(reader, &who);
+        Some(Access { who, keys, how, from: text(entry, "from"), until: text(entry, "until") })
     };
     entries.iter().filter_map(read).collect()
+}
+
+/// The keys that a name stands for: one, or all that a `for_each` makes. Who is let in otherwise than by
+/// a key may have any name.
+fn keys(reader: &Reader<'_>, who: &str) -> Vec<Addr> {
+    let Ok(addr) = who.parse::<Addr>() else { return Vec::new() };
+    let block = reader.blueprint.resources.get(&*addr.name);
+    match (block, reader.members.get(&*addr.name)) {
+        (Some(block), Some(members)) if block.kind.name == "key" => {
+            let all = members.addresses(&addr.name).into_iter().map(|(addr, _)| addr);
+            all.filter(|member| addr.covers(member)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What is said of its use. How much a bucket is expected to hold is said by its size too.
+fn usage(term: Option<&Term>, fields: &BTreeMap<String, Term>) -> Usage {
+    let said = term.and_then(Term::known).and_then(Value::as_map);
+    let usage = said.map(Usage::read).unwrap_or_default();
+    match fields.get("size").and_then(Term::known) {
+        Some(size) => usage.or(&Usage::read(&[("stored".to_owned(), size.clone())].into())),
+        None => usage,
+    }
 }
 
 fn on_destroy(written: Option<&str>, ephemeral: bool) -> OnDestroy {

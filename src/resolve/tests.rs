@@ -204,19 +204,45 @@ resources:
     );
 }
 
-#[test]
-fn access_reaches_the_provider_as_it_was_written() {
-    let yaml = "blueprint: t
-resources:
-  box: {kind: machine, access: [{who: ada, how: web, from: 10.0.0.0/8, until: 2026-12-31}]}
-";
+/// The access of the last resource of a blueprint that is sound.
+fn access_in(yaml: &str) -> Vec<dsenv_sdk::provider::Access> {
     let source = Source::new("dsenv.yaml", yaml);
     let (blueprint, _) = blueprint::parse(&source);
     let (resolved, findings) = resolve(&source, &blueprint.expect("sound"), None, &[]);
     assert!(findings.is_empty(), "{findings:?}");
     let resolved = resolved.expect("sound");
-    let access = &resolved.resources.values().next().expect("one resource").access;
-    expect![[r#"[Access { who: "ada", how: "web", from: Some("10.0.0.0/8"), until: Some("2026-12-31") }]"#]]
+    resolved.resources.values().next_back().expect("one resource").access.clone()
+}
+
+#[test]
+fn who_comes_in_by_ssh_is_a_key_or_all_keys_of_that_name() {
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+    let access = access_in(&format!(
+        "blueprint: t
+resources:
+  ada: {{kind: key, public_key: \"{KEY}\"}}
+  team: {{kind: key, for_each: [bo, cy], public_key: \"{KEY}\"}}
+  zoo: {{kind: machine, access: [{{who: ada, how: ssh}}, {{who: team, how: ssh}},
+    {{who: 'team[\"cy\"]', how: ssh}}, {{who: zoo, how: ssh}}, {{who: eve@example.org, how: ssh}}]}}
+"
+    ));
+    let keys = |access: &dsenv_sdk::provider::Access| {
+        access.keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let keys: Vec<String> = access.iter().map(keys).collect();
+    assert_eq!(keys, ["ada", "team[\"bo\"] team[\"cy\"]", "team[\"cy\"]", "", ""]);
+}
+
+#[test]
+fn access_reaches_the_provider_as_it_was_written() {
+    let access = access_in(
+        "blueprint: t
+resources:
+  box: {kind: machine, access: [{who: ada, how: web, from: 10.0.0.0/8, until: 2026-12-31}]}
+",
+    );
+    expect![[r#"[Access { who: "ada", keys: [], how: "web", from: Some("10.0.0.0/8"), until: Some("2026-12-31") }]"#]]
         .assert_eq(&format!("{access:?}"));
 }
 
@@ -430,6 +456,28 @@ resources:
             E0402 6:27 this cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
             E0402 7:27 the name of a key cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
             E0402 10:27 this cannot come from a secret: a value computed from a secret is a secret, and only a text can be kept secret
+        "#]],
+    );
+}
+
+#[test]
+fn a_volume_has_one_user() {
+    check(
+        "blueprint: t
+resources:
+  data: {kind: volume, size: 1GiB}
+  own: {kind: volume, size: 1GiB, for_each: [x, y]}
+  desks: {kind: machine, for_each: [a, b, c], uses: {data: read_write}}
+  one: {kind: machine, uses: {'own[\"x\"]': read}}
+  two: {kind: machine, uses: {'own[\"x\"]': read, 'own[\"y\"]': read_write}}
+  workers: {kind: pool, count: 1, uses: {data: read}}
+  files: {kind: share}
+  many: {kind: pool, count: 2, uses: {files: read_write}}
+",
+        expect![[r#"
+            E0310 5:54 `desks["a"]` and `desks["b"]` both use `data`, and so does another one: a volume is used by one machine at a time
+            E0310 7:31 `one` and `two` both use `own["x"]`: a volume is used by one machine at a time
+            E0310 8:42 `workers` is a pool and uses `data`, a volume, which one machine can use at a time
         "#]],
     );
 }

@@ -128,6 +128,10 @@ fn encode_body(
     field(text, "protected", &state.protected.iter().map(AddrOut).collect::<Vec<_>>())?;
     let retired = state.retired.iter().map(|(addr, last)| (addr.to_string(), last));
     field(text, "retired", &retired.collect::<BTreeMap<_, _>>())?;
+    // A state that was never rebuilt has no such line.
+    if state.counted_from > 0 {
+        field(text, "counted_from", &state.counted_from)?;
+    }
     field(text, "outputs", &MapOut(&state.outputs, sealing(Place::Outputs)))?;
     text.extend_from_slice(b"  \"resources\": {");
     for (at, (addr, resource)) in state.resources.iter().enumerate() {
@@ -165,6 +169,8 @@ struct FileIn {
     keys: Option<WrappedKeyWire>,
     protected: Vec<String>,
     retired: BTreeMap<String, u64>,
+    #[serde(default)]
+    counted_from: u64,
     outputs: MapIn,
     resources: BTreeMap<String, ResourceIn>,
 }
@@ -205,6 +211,7 @@ pub fn decode(
         outputs: outputs.map_err(|error| part(error.into()))?,
         protected: addrs_in(file.protected).map_err(part)?,
         retired,
+        counted_from: file.counted_from,
         lineage,
     };
     Ok(StateFile { state, access, operation: file.operation })

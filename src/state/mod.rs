@@ -41,6 +41,9 @@ pub struct State {
     pub outputs: Map,
     /// Resources protected in the state, whatever the blueprint says: neutral addresses.
     pub protected: BTreeSet<Addr>,
+    /// Where the generations of nodes begin that are in neither list: after a rebuild, what was
+    /// counted before is lost.
+    pub counted_from: u64,
     /// The last generation of nodes that are gone. Without it a node that comes back would count
     /// from 1 again, and its token would name the object that was deleted.
     pub retired: BTreeMap<Addr, u64>,
@@ -59,7 +62,8 @@ impl State {
     /// Returns the generation of the node's next object.
     pub fn next_generation(&self, addr: &Addr) -> u64 {
         let last = self.resources.get(addr).map(|resource| resource.generation);
-        last.or_else(|| self.retired.get(addr).copied()).unwrap_or(0) + 1
+        let last = last.or_else(|| self.retired.get(addr).copied()).unwrap_or(0);
+        last.max(self.counted_from) + 1
     }
 
     /// Sets the entry of a node. The count of its generations never goes back.
@@ -142,6 +146,9 @@ pub struct Object {
     pub observed: Observed,
     /// How it stands.
     pub status: Status,
+    /// Since when its create is in doubt: no attempt is under way any more, and nobody knows whether
+    /// one made something. `None` after a death in the middle; the next run counts from its own time.
+    pub doubt_since: Option<jiff::Timestamp>,
     /// What the cloud has taken and not finished.
     pub accepted: Option<Accepted>,
     /// What it cost when it was applied, as decimal text with its currency; `None` where no price

@@ -26,6 +26,7 @@ fn object(name: &str, generation: u64) -> Object {
         status: Status::Ready,
         accepted: None,
         ty: None,
+        doubt_since: None,
         price_paid: None,
     }
 }
@@ -68,6 +69,7 @@ fn state() -> State {
         outputs: Map::from([("url".to_owned(), Value::text("s3://lake"))]),
         protected: [addr("w[\"eu\"]")].into(),
         retired: [(addr("old"), 3)].into(),
+        counted_from: 0,
     }
 }
 
@@ -121,7 +123,10 @@ fn what_is_written_is_read_back() {
     let identity = Identity::generate();
     let vault = Vault::create(&[identity.recipient()]).expect("a recipient");
     let mut state = state();
+    state.counted_from = 7;
     state.outputs.insert("password".into(), Value::Secret(Secret::new("hunter2")));
+    let pending = state.resources.get_mut(&addr("net")).and_then(|it| it.current.as_mut());
+    pending.expect("it is there").doubt_since = Some(jiff::Timestamp::UNIX_EPOCH);
     let bytes = encode(&state, Some(&vault), Some(&operation())).expect("there is a key");
     let file = decode(&bytes, Path::new("s"), Some(&identity), Path::new("i")).expect("its own");
     assert_eq!((file.state, file.operation), (state.clone(), Some(operation())));

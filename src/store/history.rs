@@ -60,6 +60,17 @@ impl Store {
         Ok(history)
     }
 
+    /// Keeps what an apply comes to, as one line. `text` is a line without its end.
+    pub fn keep_cost(&self, text: &[u8]) -> Result<(), StoreError> {
+        self.world.disk().create_dir_all(&self.history_dir())?;
+        self.append_lines(&self.costs_path(), &[text, b"\n"].concat())
+    }
+
+    /// Reads what applies came to, oldest first, as lines.
+    pub fn read_costs(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.lines(&self.costs_path())
+    }
+
     /// Reads the steps that failed, oldest first. Lines cut off by a crash are left out.
     pub fn read_errors(&self) -> Result<Vec<FailedStep>, StoreError> {
         let lines = self.lines(&self.errors_path())?;
@@ -205,6 +216,10 @@ impl Store {
 
     fn operations_path(&self) -> PathBuf {
         self.history_dir().join("operations.jsonl")
+    }
+
+    fn costs_path(&self) -> PathBuf {
+        self.history_dir().join("costs.jsonl")
     }
 
     fn errors_path(&self) -> PathBuf {

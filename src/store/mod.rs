@@ -7,6 +7,7 @@
 //!   journal.jsonl              of the operation that runs, or that was interrupted
 //!   errors.jsonl               steps that failed, one line each
 //!   history/operations.jsonl   one line an operation; nothing rewrites one
+//!   history/costs.jsonl        what each apply came to, by the prices of its day
 //!   history/state-SERIAL.json  the last generations of the state
 //!   history/journals/ID.jsonl  the journals of the last operations
 //! ```
@@ -24,9 +25,11 @@
 //! The store uses the journal, and the journal uses the state: a module uses only earlier ones.
 
 mod history;
+mod rebuild;
 mod restore;
 
 pub use history::{Generation, History};
+pub use rebuild::Ground;
 
 use crate::journal::{
     FailedStep, FoldError, Folded, Journal, JournalError, OpenStep, Opening, Record, fold, read,
@@ -116,6 +119,14 @@ pub enum StoreError {
     BadEdit {
         /// Every broken invariant.
         problems: Vec<String>,
+    },
+    /// A state that was to be rebuilt is there.
+    #[error("the state `{}` is not lost: it has {count} resources", .path.display())]
+    NotLost {
+        /// The file.
+        path: PathBuf,
+        /// How many it has.
+        count: usize,
     },
     /// There is no such generation.
     #[error("`{}` has no generation {serial}: {}", .dir.display(), list_kept(.kept))]

@@ -88,7 +88,11 @@ impl Store {
         Ok(newest.map(|loaded| loaded.state.protected).unwrap_or_default())
     }
 
-    fn read_generation(&self, serial: u64, identity: &Identity) -> Result<Loaded, StoreError> {
+    pub(super) fn read_generation(
+        &self,
+        serial: u64,
+        identity: &Identity,
+    ) -> Result<Loaded, StoreError> {
         let path = self.generation_path(serial);
         let Some(bytes) = self.world.disk().read(&path, STATE_BYTES_MAX)? else {
             let kept = self.generations()?.iter().map(|generation| generation.serial).collect();
@@ -134,6 +138,7 @@ impl Store {
 /// Keeps of the current state what going back must not lose.
 fn carry_over(target: &mut State, current: &State) {
     target.protected.extend(current.protected.iter().cloned());
+    target.counted_from = target.counted_from.max(current.counted_from);
     let known: BTreeSet<Token> =
         target.resources.values().flat_map(objects).map(|object| object.token.clone()).collect();
     for (addr, resource) in &current.resources {

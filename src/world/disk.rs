@@ -13,6 +13,10 @@ pub trait Disk: Send + Sync {
     /// Reads a whole file; `None` when there is none. More than `limit_bytes` is an error.
     fn read(&self, path: &Path, limit_bytes: u64) -> Result<Option<Vec<u8>>, DiskError>;
 
+    /// Opens a file to be read from its beginning, for one that is too large to be held; `None` when there
+    /// is none.
+    fn open_read(&self, path: &Path) -> Result<Option<Box<dyn io::Read + Send>>, DiskError>;
+
     /// Creates a file for its owner alone, or empties the one that is there.
     fn create(&self, path: &Path) -> Result<Box<dyn AppendFile>, DiskError>;
 

@@ -179,6 +179,14 @@ impl Disk for RealDisk {
         Ok(Some(bytes))
     }
 
+    fn open_read(&self, path: &Path) -> Result<Option<Box<dyn Read + Send>>, DiskError> {
+        match File::open(path) {
+            Ok(file) => Ok(Some(Box::new(io::BufReader::new(file)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DiskError::new("read", path, error)),
+        }
+    }
+
     fn create(&self, path: &Path) -> Result<Box<dyn AppendFile>, DiskError> {
         open(path, OpenOptions::new().write(true).create(true).truncate(true))
     }

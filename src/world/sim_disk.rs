@@ -255,6 +255,11 @@ impl Disk for SimDisk {
         Ok(Some(bytes))
     }
 
+    fn open_read(&self, path: &Path) -> Result<Option<Box<dyn io::Read + Send>>, DiskError> {
+        let bytes = self.read(path, u64::MAX)?;
+        Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn io::Read + Send>))
+    }
+
     fn create(&self, path: &Path) -> Result<Box<dyn AppendFile>, DiskError> {
         let mut content = self.content();
         content.change("open", path)?;

@@ -237,11 +237,6 @@ impl<'t> Layout<'t> {
         let header_end = self.previous.map_or(0, |previous| previous.start + previous.text.len());
         let start = self.text[header_end..].find('\n').map_or(header_end, |at| header_end + at + 1);
         let text = &self.text[start..piece.start + piece.text.len()];
-        // The token may reach into the indentation of the line behind it.
-        let text = match text.rfind('\n') {
-            Some(last) if text[last..].trim().is_empty() => &text[..=last],
-            _ => text,
-        };
         let source_indent = match explicit {
             Some(digits) => self.levels.last().map_or(0, |level| level.source_column) + digits,
             None => {
@@ -249,6 +244,17 @@ impl<'t> Layout<'t> {
                 // Where there is no text, there are only empty lines.
                 first.map_or(usize::MAX, |line| line.len() - line.trim_start_matches(' ').len())
             }
+        };
+        // The token may reach into the indentation of the line behind it. At the end of the file
+        // there is none: what its last line has beyond the block's own indentation is text.
+        let ends_file = piece.start + piece.text.len() == self.text.len();
+        let text = match text.rfind('\n').map(|at| text.split_at(at + 1)) {
+            Some((whole, last))
+                if last.trim().is_empty() && !(ends_file && last.len() > source_indent) =>
+            {
+                whole
+            }
+            _ => text,
         };
         let indent = self.block_column() + explicit.unwrap_or(STEP);
         let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');

@@ -26,10 +26,20 @@ pub fn plan_schema() -> Json {
                 "properties": {"values": {"type": "object"}, "unknown": paths()}},
             "not_locked": {"type": "array", "items": {"type": "string"},
                 "description": "Pins that the lock lacks. Such a plan is not applied as it is."},
-            "cost": {"type": "object", "required": ["total", "reason"],
+            "cost": {"type": ["object", "null"],
+                "description": "What it costs; null where nothing is charged.",
+                "required": ["currency", "price_book", "total", "before", "difference", "missing"],
                 "properties": {
-                    "total": {"type": ["string", "null"], "description": "A decimal, or null when it is not known."},
-                    "reason": {"type": "string", "description": "Why it is not known."}}},
+                    "currency": {"type": "string"},
+                    "price_book": {"type": "object"},
+                    "exchange": {"type": "array", "items": {"type": "object"},
+                        "description": "What other currencies are worth in this one, with day and source."},
+                    "total": {"$ref": "#/$defs/total"},
+                    "before": {"$ref": "#/$defs/total", "description": "Of what was applied last."},
+                    "difference": {"type": "string", "description": "A month now, against before: a decimal."},
+                    "missing": {"type": "array", "items": {"type": "object", "required": ["address", "name"],
+                        "properties": {"address": {"type": "string"}, "name": {"type": "string"}}},
+                        "description": "What has no price: with it, sums are what it comes to at least."}}},
             "verdicts": {"type": "array", "items": {"$ref": "#/$defs/diagnostic"},
                 "description": "What the guards say; an error among them refuses the plan."},
             "diagnostics": {"type": "array", "items": {"$ref": "#/$defs/diagnostic"}},
@@ -38,6 +48,7 @@ pub fn plan_schema() -> Json {
             "change": change(&object),
             "reason": reason(),
             "diagnostic": diagnostic(),
+            "total": total(),
         },
     })
 }
@@ -98,6 +109,15 @@ fn reason() -> Json {
                 "description": "The arguments concerned, of `changed` and `drifted`."},
         },
     })
+}
+
+/// Sums of a month and of an hour, as decimals in texts.
+fn total() -> Json {
+    let bounds = json!({"type": "object", "required": ["floor", "now", "ceiling"], "properties": {
+        "floor": {"type": "string"}, "now": {"type": "string"}, "ceiling": {"type": "string"}}});
+    json!({"type": "object", "required": ["hourly", "monthly", "missing"], "properties": {
+        "hourly": bounds, "monthly": bounds,
+        "missing": {"type": "integer", "minimum": 0, "description": "How many figures have no price."}}})
 }
 
 fn diagnostic() -> Json {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// The name and version of the format.
 pub const FORMAT: &str = "dsenv-plan/1";
 
-/// Makes the document. `verdicts` are what the guards said of the plan, `diagnostics` what the
+/// Makes the document. `cost` is what it costs, `null` where nothing is charged; `verdicts` are what the guards said of the plan, `diagnostics` what the
 /// compiler said of the blueprint; both may be empty. The same input gives the same bytes.
 ///
 /// Nodes that stay as they are are only counted, unless something was seen to differ outside.
@@ -27,6 +27,7 @@ pub fn shown<'a>(
     verdicts: &Findings,
     diagnostics: &Findings,
     source: &Source,
+    cost: Json,
 ) -> Document<'a> {
     let entries = view::entries(plan);
     let changes = entries.iter().filter(|entry| !entry.is_silent());
@@ -41,10 +42,7 @@ pub fn shown<'a>(
         changes: changes.map(|entry| change(plan, entry)).collect(),
         outputs: holes(&plan.outputs),
         not_locked: &plan.not_locked,
-        cost: Cost {
-            total: None,
-            reason: "this version of dsenv has no price book, so what it costs is not known",
-        },
+        cost,
         verdicts: diagnostics::entries(verdicts, source),
         diagnostics: diagnostics::entries(diagnostics, source),
     }
@@ -63,7 +61,7 @@ pub struct Document<'a> {
     changes: Vec<ChangeOut<'a>>,
     outputs: Shown,
     not_locked: &'a [String],
-    cost: Cost,
+    cost: Json,
     verdicts: Vec<diagnostics::Entry>,
     diagnostics: Vec<diagnostics::Entry>,
 }
@@ -84,13 +82,6 @@ impl SummaryOut {
         let Summary { create, update, replace, delete, forget, unchanged, left_out } = summary;
         SummaryOut { create, update, replace, delete, forget, unchanged, left_out }
     }
-}
-
-/// What it costs is a fact or it is missing; it is never zero for want of a price.
-#[derive(Serialize)]
-struct Cost {
-    total: Option<String>,
-    reason: &'static str,
 }
 
 #[derive(Serialize)]

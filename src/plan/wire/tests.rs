@@ -212,7 +212,7 @@ fn the_file_format_is_a_contract() {
 
 fn document(plan: &Plan) -> Json {
     let source = Source::new("dsenv.yaml", "");
-    let document = shown(plan, &Findings::new(), &Findings::new(), &source);
+    let document = shown(plan, &Findings::new(), &Findings::new(), &source, Json::Null);
     serde_json::to_value(document).expect("plain data")
 }
 
@@ -220,7 +220,7 @@ fn document(plan: &Plan) -> Json {
 fn the_document_is_a_contract() {
     let source = Source::new("dsenv.yaml", "");
     let (plan, none) = (rich(), Findings::new());
-    let document = shown(&plan, &none, &none, &source);
+    let document = shown(&plan, &none, &none, &source, Json::Null);
     expect![[r#"
         {
           "format": "dsenv-plan/1",
@@ -376,10 +376,7 @@ fn the_document_is_a_contract() {
           "not_locked": [
             "python/web"
           ],
-          "cost": {
-            "total": null,
-            "reason": "this version of dsenv has no price book, so what it costs is not known"
-          },
+          "cost": null,
           "verdicts": [],
           "diagnostics": []
         }"#]]

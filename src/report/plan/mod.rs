@@ -312,7 +312,7 @@ fn sign(entry: &Entry<'_>) -> (&'static str, Ink) {
 }
 
 /// What is done and why, in words; what comes first stands before a comma.
-fn what(entry: &Entry<'_>) -> String {
+pub(in crate::report) fn what(entry: &Entry<'_>) -> String {
     let done = match (entry.action, entry.reason) {
         (Action::Create, Reason::New) => return "create".to_owned(),
         (Action::Create, _) => "create again",

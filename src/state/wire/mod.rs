@@ -82,6 +82,8 @@ struct ObjectOut<'a> {
     status: StatusWire,
     remote_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    doubt_since: Option<TimeWire>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     accepted: Option<AcceptedOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     price_paid: Option<&'a str>,
@@ -97,6 +99,7 @@ impl<'a> ObjectOut<'a> {
             ty: object.ty.as_deref(),
             status: object.status.into(),
             remote_id: &object.observed.remote_id,
+            doubt_since: object.doubt_since.map(TimeWire),
             accepted: object.accepted.as_ref().map(|accepted| AcceptedOut {
                 remote_id: accepted.remote_id.as_deref(),
                 operation: &accepted.operation,
@@ -109,6 +112,9 @@ impl<'a> ObjectOut<'a> {
         }
     }
 }
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TimeWire(#[serde(with = "time")] jiff::Timestamp);
 
 #[derive(Serialize)]
 struct AcceptedOut<'a> {
@@ -188,6 +194,7 @@ struct ObjectIn {
     ty: Option<String>,
     status: StatusWire,
     remote_id: String,
+    doubt_since: Option<TimeWire>,
     accepted: Option<AcceptedIn>,
     price_paid: Option<String>,
     args: MapIn,
@@ -250,6 +257,7 @@ impl ObjectIn {
                 values: open_map(self.observed, access, lineage, place)?,
             },
             status: self.status.into(),
+            doubt_since: self.doubt_since.map(|TimeWire(since)| since),
             accepted: self.accepted.map(|accepted| Accepted {
                 remote_id: accepted.remote_id,
                 operation: accepted.operation,

@@ -66,6 +66,7 @@ pub(super) fn resource(state: &State, addr: &Addr, status: Status) -> Resource {
             status,
             accepted: None,
             ty: None,
+            doubt_since: None,
             price_paid: None,
         }),
         deposed: Vec::new(),

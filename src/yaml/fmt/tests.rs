@@ -106,6 +106,14 @@ fn text_over_several_lines_keeps_what_it_says() {
     );
 }
 
+/// A last line without its end: what it has beyond the indentation is text, the rest is not.
+#[test]
+fn space_at_the_end_of_the_file_is_text_where_yaml_says_so() {
+    check("- >\n a\n  ", expect!["- >\n  a\n   \n"]);
+    check("- >\n a\n ", expect!["- >\n  a\n"]);
+    check("- |+\n a\n   ", expect!["- |+\n  a\n    \n"]);
+}
+
 #[test]
 fn brackets_over_several_lines_are_indented() {
     check(

@@ -1,7 +1,9 @@
-//! May this plan be applied: protection and data.
+//! May this plan be applied: protection and data; and, in [`budget`], what it costs.
 //!
 //! In: a plan, with what the user allowed, and the state. Out: findings; an error among them refuses the
 //! plan. Protection is read from the state, so it outlives the block that declared it (law 11). Pure.
+
+pub mod budget;
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{Action, Change, Reason};
