@@ -43,10 +43,10 @@ impl Provider for Values {
     fn kinds(&self) -> &'static [&'static str] {
         builtin::KINDS
     }
-    fn check(&self, _: &Neutral) -> Vec<Finding> {
+    fn check(&self, _: &Neutral, _: &Surroundings<'_>) -> Vec<Finding> {
         Vec::new()
     }
-    fn wants(&self, _: &Neutral) -> Vec<Want> {
+    fn wants(&self, _: &Neutral, _: &Surroundings<'_>) -> Vec<Want> {
         Vec::new()
     }
     fn lower(&self, resource: &Neutral, _: &Surroundings<'_>) -> Vec<Native> {
@@ -77,7 +77,8 @@ impl Connection for Here {
     }
     async fn update(&self, request: Update<'_>) -> Result<Progress<Observed>, OpError> {
         let Update { addr, ty, prior, args, watch, .. } = request;
-        let create = Create { addr, ty, token: &prior.token, args, watch };
+        let (token, begun_before_ms) = (&prior.token, None);
+        let create = Create { addr, ty, token, args, begun_before_ms, watch };
         Ok(Progress::Done(builtin::update(prior, create)?))
     }
     async fn delete(&self, _: Delete<'_>) -> Result<Progress<()>, OpError> {
@@ -106,7 +107,7 @@ impl Connection for Here {
     ) -> Result<(), OpError> {
         Ok(())
     }
-    async fn inventory(&self) -> Result<Vec<Owned>, OpError> {
+    async fn inventory(&self, _: Option<&str>) -> Result<Vec<Owned>, OpError> {
         Ok(Vec::new())
     }
     async fn pin(&self, _: &Want, _: Watch<'_>) -> Result<Value, OpError> {

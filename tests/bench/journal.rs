@@ -93,6 +93,7 @@ fn node(state: &State, number: u32, secrets: bool) -> (Addr, Resource) {
         status: Status::Ready,
         accepted: None,
         ty: None,
+        doubt_since: None,
         price_paid: None,
     };
     let resource = Resource {

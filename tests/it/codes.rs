@@ -28,8 +28,8 @@ impl Provider for Local {
     fn kinds(&self) -> &'static [&'static str] {
         self.0.kinds()
     }
-    fn check(&self, resource: &Neutral) -> Vec<Finding> {
-        let mut findings = self.0.check(resource);
+    fn check(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
+        let mut findings = self.0.check(resource, around);
         let engine = resource.fields.get("engine").and_then(|term| term.known()?.as_text());
         if engine == Some("mysql") {
             findings.push(Finding {
@@ -41,8 +41,8 @@ impl Provider for Local {
         }
         findings
     }
-    fn wants(&self, resource: &Neutral) -> Vec<Want> {
-        self.0.wants(resource)
+    fn wants(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Want> {
+        self.0.wants(resource, around)
     }
     fn lower(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
         self.0.lower(resource, around)
@@ -66,6 +66,7 @@ fn refusals(case: &Case) -> (Vec<Code>, String) {
                 typed: (*typed).to_owned(),
             })
             .collect(),
+        ..Request::default()
     };
     let registry = Registry::of(providers);
     let (source, mut findings) = dsenv::yaml::decode("dsenv.yaml", case.yaml.as_bytes());

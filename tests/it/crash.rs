@@ -17,6 +17,8 @@ struct Edit {
     before: &'static str,
     after: &'static str,
     objects: usize,
+    /// Types whose creates take no token: what they made is found by its tag, after a minute.
+    tokenless: &'static [&'static str],
 }
 
 const DIAMOND: &str = "\
@@ -27,13 +29,34 @@ d: {kind: value, input: [\"${b.output}\", \"${c.output}\"]}
 e: {kind: value, input: \"${d.output}\"}
 f: {kind: value, input: 2}";
 
+/// For how long EC2 may not show what it made.
+const INVISIBLE_MS: u64 = 60_000;
+
 const EDITS: &[Edit] = &[
+    Edit {
+        name: "create without tokens",
+        values: Values::LinkedObjects,
+        before: "",
+        after: "n: {kind: network, cidr: 10.0.0.0/16}\na: {kind: value, input: 1}\n\
+                b: {kind: value, input: \"${a.output}\"}",
+        objects: 3,
+        tokenless: &["fake.network", "fake.object"],
+    },
+    Edit {
+        name: "replace without tokens",
+        values: Values::LinkedObjects,
+        before: "a: {kind: value, input: 1, replace_on: 1}\nb: {kind: value, input: \"${a.output}\"}",
+        after: "a: {kind: value, input: 1, replace_on: 2}\nb: {kind: value, input: \"${a.output}\"}",
+        objects: 2,
+        tokenless: &["fake.object"],
+    },
     Edit {
         name: "create a diamond",
         values: Values::LinkedObjects,
         before: "",
         after: DIAMOND,
         objects: 6,
+        tokenless: &[],
     },
     Edit {
         name: "update",
@@ -41,6 +64,7 @@ const EDITS: &[Edit] = &[
         before: "a: {kind: value, input: 1}\nb: {kind: value, input: 1}",
         after: "a: {kind: value, input: 2}\nb: {kind: value, input: 2}",
         objects: 2,
+        tokenless: &[],
     },
     Edit {
         name: "replace create-first",
@@ -48,6 +72,7 @@ const EDITS: &[Edit] = &[
         before: "a: {kind: value, input: 1, replace_on: 1}\nb: {kind: value, input: \"${a.output}\"}",
         after: "a: {kind: value, input: 1, replace_on: 2}\nb: {kind: value, input: \"${a.output}\"}",
         objects: 2,
+        tokenless: &[],
     },
     Edit {
         name: "replace delete-first",
@@ -57,6 +82,7 @@ const EDITS: &[Edit] = &[
         after: "a: {kind: value, input: {name: a}, replace_on: 2}\n\
                 b: {kind: value, input: {name: b, from: \"${a.output.name}\"}}",
         objects: 2,
+        tokenless: &[],
     },
     Edit {
         name: "delete a chain",
@@ -65,6 +91,7 @@ const EDITS: &[Edit] = &[
                  c: {kind: value, input: \"${b.output}\"}\nz: {kind: value, input: 1}",
         after: "z: {kind: value, input: 1}",
         objects: 1,
+        tokenless: &[],
     },
     Edit {
         name: "everything at once",
@@ -76,6 +103,7 @@ const EDITS: &[Edit] = &[
                 c: {kind: value, input: {name: c}, replace_on: 2}\nd: {kind: value, input: 2}\n\
                 n: {kind: value, input: \"${d.output}\"}",
         objects: 5,
+        tokenless: &[],
     },
     Edit {
         name: "a kind becomes another",
@@ -83,6 +111,7 @@ const EDITS: &[Edit] = &[
         before: "a: {kind: value, input: 1}\nb: {kind: value, input: 1}",
         after: "a: {kind: network, cidr: 10.0.0.0/16}\nb: {kind: value, input: 1}",
         objects: 2,
+        tokenless: &[],
     },
     Edit {
         name: "a database is accepted first",
@@ -91,6 +120,17 @@ const EDITS: &[Edit] = &[
         after: "db: {kind: database, engine: postgres, version: \"18\"}\n\
                 m: {kind: machine, uses: {db: read}}",
         objects: 3,
+        tokenless: &[],
+    },
+    Edit {
+        name: "a volume grows and its machine is made anew",
+        values: Values::Objects,
+        before: "data: {kind: volume, size: 1GiB}\nfiles: {kind: share}\n\
+                 m: {kind: machine, image: a, uses: {data: read_write, files: read}}",
+        after: "data: {kind: volume, size: 2GiB}\nfiles: {kind: share}\n\
+                m: {kind: machine, image: b, uses: {data: read_write, files: read}}",
+        objects: 5,
+        tokenless: &[],
     },
     Edit {
         name: "a database is changed",
@@ -98,6 +138,7 @@ const EDITS: &[Edit] = &[
         before: "db: {kind: database, engine: postgres, version: \"17\"}",
         after: "db: {kind: database, engine: postgres, version: \"18\"}",
         objects: 1,
+        tokenless: &[],
     },
     Edit {
         name: "a database is deleted",
@@ -105,6 +146,7 @@ const EDITS: &[Edit] = &[
         before: "db: {kind: database, engine: postgres, version: \"17\"}\nz: {kind: value, input: 1}",
         after: "z: {kind: value, input: 1}",
         objects: 1,
+        tokenless: &[],
     },
 ];
 
@@ -117,6 +159,9 @@ fn each_edit(test: impl Fn(&Edit) + Sync) {
 
 fn prepared(edit: &Edit) -> Lab {
     let mut lab = Lab::of(edit.values);
+    for ty in edit.tokenless {
+        lab.cloud.set_tokenless(ty, INVISIBLE_MS);
+    }
     if !edit.before.is_empty() {
         lab.apply(edit.before);
     }
@@ -199,7 +244,7 @@ fn a_death_in_any_call_and_then_back_to_what_was() {
             let mut lab = prepared(edit);
             let stopped = lab.run_until(Stop::Call(nth, When::After));
             // A database whose delete was begun may be half gone: making it anew must be asked for.
-            lab.options.allowed.replace = vec![crate::lab::addr("db")];
+            lab.options.allowed.replace = ["data", "db"].map(crate::lab::addr).into();
             lab.apply_and_settle(if edit.before.is_empty() {
                 "z: {kind: value, input: 1}"
             } else {

@@ -199,8 +199,10 @@ fn an_object_is_not_imported_twice() {
     let id = lab.cloud.put_foreign("fake.object", &args);
     let site = lab.site();
     let (compiled, _) = site.compile(&lab.request()).map_err(words).expect("it compiles");
-    lab.block_on(site.import(&compiled, &addr("a"), &id)).map_err(words).expect("it is free");
-    let twice = lab.block_on(site.import(&compiled, &addr("b"), &id));
+    lab.block_on(site.take_over(&compiled, &addr("a"), &id, "import"))
+        .map_err(words)
+        .expect("it is free");
+    let twice = lab.block_on(site.take_over(&compiled, &addr("b"), &id, "import"));
     assert_eq!(codes(twice.expect_err("it is taken")), [Code::E0814]);
     let planned = lab.plan(text);
     assert_eq!(lines_of(&planned.plan), ["Create b: New"]);

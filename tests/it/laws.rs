@@ -333,11 +333,11 @@ impl Provider for Careless {
     fn kinds(&self) -> &'static [&'static str] {
         self.fake.kinds()
     }
-    fn check(&self, resource: &Neutral) -> Vec<Finding> {
-        self.fake.check(resource)
+    fn check(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
+        self.fake.check(resource, around)
     }
-    fn wants(&self, resource: &Neutral) -> Vec<Want> {
-        self.fake.wants(resource)
+    fn wants(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Want> {
+        self.fake.wants(resource, around)
     }
     fn lower(&self, resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
         self.fake.lower(resource, around)
@@ -419,8 +419,8 @@ mod careless {
         ) -> Result<(), OpError> {
             self.0.claim(ty, addr, token, remote_id).await
         }
-        async fn inventory(&self) -> Result<Vec<Owned>, OpError> {
-            self.0.inventory().await
+        async fn inventory(&self, lineage: Option<&str>) -> Result<Vec<Owned>, OpError> {
+            self.0.inventory(lineage).await
         }
         async fn pin(&self, want: &Want, watch: Watch<'_>) -> Result<Value, OpError> {
             self.0.pin(want, watch).await

@@ -5,6 +5,7 @@ use dsenv::diag::Code;
 use dsenv::diff::{Mode, Wishes};
 use dsenv::drive::Ended;
 use dsenv_fake::Verb;
+use dsenv_sdk::value::Value;
 
 /// Data is not lost by default.
 #[test]
@@ -22,6 +23,36 @@ fn a_database_is_not_deleted_by_default() {
     lab.options.allowed.delete_data = vec![addr("db")];
     assert!(outcome(lab.destroy()).is_complete());
     assert!(lab.cloud.objects().is_empty());
+}
+
+/// A disk grows in place; to make it smaller is to make another one, and asked about as data is.
+///
+/// Seen to fail: with `grows()` taken for any change in place, and for any replacement.
+#[test]
+fn a_volume_grows_in_place_and_is_not_made_smaller_by_accident() {
+    let text = |size: &str| {
+        format!(
+            "blueprint: demo\nenvironments: {{prod: {{provider: fake}}}}\nresources:\n  \
+             data: {{kind: volume, size: {size}}}\n  \
+             desk: {{kind: machine, uses: {{data: read_write}}}}\n"
+        )
+    };
+    let mut lab = Lab::new();
+    lab.apply(&text("20GiB"));
+    let id = lab.id("data");
+    lab.apply(&text("40GiB"));
+    assert_eq!(lab.id("data"), id);
+    lab.assert_settled();
+    assert_eq!(lab.refused(&text("30GiB")), [Code::E0809]);
+    // What a hand has made larger still is not made smaller either.
+    lab.cloud.edit(&id, |args| drop(args.insert("gib".to_owned(), Value::Int(80))));
+    assert_eq!(lab.refused(&text("60GiB")), [Code::E0809]);
+    lab.apply(&text("80GiB"));
+    assert_eq!(lab.id("data"), id);
+    lab.options.allowed.replace = vec![addr("data")];
+    lab.write(&text("30GiB"));
+    assert!(outcome(lab.run_unchecked()).is_complete());
+    assert_ne!(lab.id("data"), id);
 }
 
 /// What its block says of its data counts from the moment it says so.

@@ -188,6 +188,12 @@ fn simulate(seed: u64) {
     let mut dice = Dice(seed);
     let values = if dice.one_in(2) { Values::Objects } else { Values::Builtin };
     let mut lab = Lab::of(values);
+    // Some of what there is on EC2 takes no token.
+    for ty in ["fake.network", "fake.object"] {
+        if dice.one_in(3) {
+            lab.cloud.set_tokenless(ty, 60_000);
+        }
+    }
     let count = 1 + dice.below(NODES_MAX);
     let mut nodes: Vec<Option<Node>> =
         (0..count).map(|at| Some(random_node(at, &mut dice))).collect();

@@ -353,3 +353,63 @@ environments:
     place.ok(&["destroy", "--yes"]);
     assert!(place.processes().is_empty());
 }
+
+#[test]
+fn a_lost_state_is_made_anew_and_a_forgotten_object_adopted() {
+    let place = Place::new(
+        "blueprint: small
+resources:
+  net: {kind: network, cidr: 10.20.0.0/16}
+  lake: {kind: bucket, versioning: true}
+  token: {kind: secret, generate: {length: 32}}
+  web:
+    kind: machine
+    cpus: 1+
+    memory: 1GiB+
+    image: debian-12
+    uses: {lake: read_write}
+    environment: {TOKEN: \"${token.value}\"}
+environments:
+  dev: {provider: local}
+outputs:
+  token: ${token.value}
+",
+    );
+    place.apply();
+    let before = (place.resources(), place.ok(&["output", "token", "--show-secrets"]).out);
+    place.refuses(&["state", "rebuild", "--yes"], 1, "E0819");
+    let dir = place.path(".dsenv/small/dev");
+    std::fs::remove_file(dir.join("state.json")).expect("it is there");
+    let ran = place.refuses(&["plan"], 1, "E0802");
+    assert!(ran.err.contains("dsenv state rebuild"), "{}", ran.err);
+    // Without a terminal it shows what it would do, and does nothing.
+    let ran = place.refuses(&["state", "rebuild"], 1, "E0905");
+    assert!(ran.out.contains("lake") && ran.out.contains("its object"), "{}", ran.out);
+    assert!(!dir.join("state.json").exists());
+    // Without the key of the history, what is on this machine cannot be opened.
+    std::fs::rename(dir.join("history"), place.path("aside")).expect("it is there");
+    let ran = place.refuses(&["state", "rebuild", "--yes"], 1, "E0901");
+    assert!(ran.err.contains("sealed with the key of its state"), "{}", ran.err);
+    std::fs::rename(place.path("aside"), dir.join("history")).expect("it was there");
+    let rebuilt = place.json(&["state", "rebuild", "--yes"]);
+    assert_eq!(rebuilt["done"], true);
+    assert_eq!(rebuilt["state_only"][0]["fate"], "from_history", "{rebuilt}");
+    let plan = place.ok(&["plan"]).out;
+    assert!(plan.contains("No changes."), "{plan}");
+    assert_eq!(place.resources(), before.0);
+    place.apply();
+    place.is_settled();
+    assert_eq!(place.ok(&["output", "token", "--show-secrets"]).out, before.1);
+    let history = place.ok(&["state", "history"]).out;
+    assert!(history.contains("state rebuild"), "{history}");
+    place.ok(&["state", "rm", "web"]);
+    place.ok(&["state", "rm", "lake"]);
+    let listed = place.refuses(&["adopt"], 1, "E0905").out;
+    assert!(listed.contains("lake") && listed.contains("web"), "{listed}");
+    place.ok(&["adopt", "--yes"]);
+    assert_eq!(place.resources(), before.0);
+    let plan = place.ok(&["plan"]).out;
+    assert!(plan.contains("No changes."), "{plan}");
+    place.refuses(&["plan", "--check-permissions"], 1, "E0817");
+    place.ok(&["destroy", "--yes", "--delete-data", "lake"]);
+}

@@ -80,6 +80,8 @@ pub(crate) struct Place {
     blueprint: String,
     /// The environments on this machine that the blueprint has.
     environments: Vec<&'static str>,
+    /// What its commands find in their environment beside what finds programs.
+    variables: BTreeMap<&'static str, String>,
     _temporary: tempfile::TempDir,
 }
 
@@ -116,9 +118,22 @@ impl Place {
         std::fs::set_permissions(&root, open).expect("our folder");
         std::fs::create_dir(root.join("home")).expect("a home");
         let blueprint = blueprint.to_owned();
-        let place = Place { root, blueprint, environments, _temporary: temporary };
+        let variables = BTreeMap::new();
+        let place = Place { root, blueprint, environments, variables, _temporary: temporary };
         place.write("dsenv.yaml", &place.blueprint);
         place
+    }
+
+    /// The same place, whose commands find these in their environment.
+    pub(crate) fn with_variables(mut self, variables: BTreeMap<&'static str, String>) -> Place {
+        self.variables = variables;
+        self
+    }
+
+    /// The same place, whose commands find this one too.
+    pub(crate) fn with_variable(mut self, name: &'static str, value: String) -> Place {
+        self.variables.insert(name, value);
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -169,6 +184,7 @@ impl Place {
             }
         }
         command.env("HOME", self.path("home")).env("XDG_CACHE_HOME", kept("cache"));
+        command.envs(&self.variables);
     }
 
     /// Runs the program to its end.
@@ -389,12 +405,17 @@ fn read_all(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
 impl Running {
     /// Waits for the end of the program, and of whoever else holds its outputs: a supervisor that
     /// did would make `$(dsenv apply)` hang.
-    pub(crate) fn end(mut self) -> Ran {
+    pub(crate) fn end(self) -> Ran {
+        self.end_within(PATIENCE)
+    }
+
+    /// The same, for what may take longer.
+    pub(crate) fn end_within(mut self, patience: Duration) -> Ran {
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
             }
-            if self.began.elapsed() > PATIENCE {
+            if self.began.elapsed() > patience {
                 let _ = self.child.kill();
                 panic!("the program does not end");
             }
