@@ -372,13 +372,7 @@ async fn close(env: &Environment) -> Result<(), OpError> {
     for folder in OWN_FOLDERS {
         remove_tree(&env.dir.join(folder)).map_err(disk_error)?;
     }
-    env.addresses.forget().await.map_err(disk_error)?;
-    match std::fs::remove_file(env.dir.join("addresses.json")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(disk_error(error));
-        }
-        _ => {}
-    }
+    env.addresses.clear().await.map_err(disk_error)?;
     // Last copies stay, and then the folder does.
     let _ = std::fs::remove_dir(&env.dir);
     Ok(())

@@ -11,7 +11,7 @@
 //! again has the same addresses. Only Linux has all of 127/8: elsewhere everything is on 127.0.0.1
 //! and each port is a free one that is picked once and kept.
 
-use super::files::{create_private, write_durably};
+use super::files::{create_private, remove_drafts, remove_durably, write_durably};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -246,6 +246,14 @@ impl AddressBook {
         self.with_registry(|registry| registry.retain(|_| false)).await
     }
 
+    /// Forgets all that the environment has, and removes its file with what killed writers left of it.
+    pub(crate) async fn clear(&self) -> io::Result<()> {
+        let _lock = self.locked().await?;
+        self.forget().await?;
+        remove_drafts(&self.dir)?;
+        remove_durably(&self.file())
+    }
+
     /// Keeps the environment's own file from changing under a change; where the folder is not there,
     /// nothing can be changed.
     async fn locked(&self) -> io::Result<Held<'_>> {
@@ -331,6 +339,7 @@ impl AddressBook {
         let path = self.registry.join("lock");
         let lock = File::options().append(true).create(true).open(&path)?;
         let _lock = lock_within(lock, &path, LOCKED_WITHIN).await?;
+        remove_drafts(&self.registry)?;
         let file = self.registry.join("blocks.json");
         let mut registry: Registry = load(&file)?;
         registry.blocks.retain(|_, it| it.dir.is_dir());
@@ -456,6 +465,21 @@ mod tests {
         std::fs::remove_dir_all(&place.dir).expect("removed");
         let three = AddressBook::new(&place.dir.with_file_name("3"), &place.cache, "lineage");
         assert_eq!(three.block(OWN).await.expect("a block"), first);
+    }
+
+    #[tokio::test]
+    async fn what_killed_writers_left_goes_with_the_environment_and_the_next_change() {
+        use crate::environment::files::draft_in;
+        let place = place();
+        let book = AddressBook::new(&place.dir, &place.cache, "lineage");
+        book.assign(None, "token1", "a", &[8888]).await.expect("assigned");
+        draft_in(&place.dir).expect("a draft").keep().expect("left");
+        draft_in(&book.registry).expect("a draft").keep().expect("left");
+        book.clear().await.expect("cleared");
+        std::fs::remove_dir(&place.dir).expect("empty");
+        let left = std::fs::read_dir(&book.registry).expect("a folder");
+        let left: BTreeSet<_> = left.map(|entry| entry.expect("read").file_name()).collect();
+        assert_eq!(left, BTreeSet::from(["blocks.json".into(), "lock".into()]));
     }
 
     #[tokio::test]
