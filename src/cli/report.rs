@@ -4,13 +4,13 @@
 //! not at all, and only an earlier report is replaced: `-o dsenv.yaml` would be the end of the blueprint.
 
 use super::Exit;
+use super::cost::FigureArgs;
 use super::setting::Setting;
 use super::terminal;
 use crate::diag::{Code, Diagnostic};
 use crate::drive::{Options, Problem, chain};
 use crate::report::review::{self, Sources};
 use clap::{Args, ValueEnum};
-use dsenv_sdk::prices::Book;
 use std::path::{Path, PathBuf};
 
 /// A file that is larger is no report.
@@ -27,6 +27,8 @@ pub(super) struct Typed {
     /// Writes it to a file instead of stdout; an earlier report is replaced.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    figures: FigureArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -44,15 +46,17 @@ enum Format {
 pub(super) fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
     let compiled = setting.compile()?;
     let site = &setting.site;
-    let planned = site.foresee(&compiled, &Options::default())?;
+    let figures = setting.figures_for(&typed.figures, &compiled)?;
+    let options = Options { figures: figures.clone(), ..Options::default() };
+    let planned = site.foresee(&compiled, &options)?;
     let now = site.world.now();
     let report = review::build(Sources {
         tool_version: env!("CARGO_PKG_VERSION"),
         front: &compiled.front,
         planned: &planned,
-        environments: site.survey(&setting.request)?,
-        advice: site.advise(&compiled)?,
-        book: &Book::builtin(),
+        environments: site.survey(&setting.request, &options)?,
+        advice: site.advise(&compiled, &options)?,
+        terms: &figures.terms(),
         made: Some(now.to_zoned(jiff::tz::TimeZone::UTC).date()),
     });
     let format = if setting.general.json { Format::Json } else { typed.format };

@@ -54,25 +54,26 @@ struct Edit {
 
 impl Site {
     /// Looks for edits that make an environment cheaper, the largest saving first. Each is by itself: two
-    /// that touch the same thing do not add up. None where nothing is charged.
-    pub fn advise(&self, compiled: &Compiled) -> Result<Vec<Advice>, Problem> {
+    /// that touch the same thing do not add up. None where nothing is charged. Priced by the figures of
+    /// `options`.
+    pub fn advise(&self, compiled: &Compiled, options: &Options) -> Result<Vec<Advice>, Problem> {
         let front = &compiled.front;
         let Some(cloud) = front.provider.cloud() else { return Ok(Vec::new()) };
         let identity = Identity::find(&*self.world)?;
         let state = self.store(front)?.load(identity.as_ref())?.state;
         let lock = self.lock(&front.resolved.blueprint)?;
-        let Some(before) = estimated(compiled, &state) else { return Ok(Vec::new()) };
+        let Some(before) = estimated(compiled, &state, options) else { return Ok(Vec::new()) };
         let (missing, before) = (missing(&before), before.total());
-        let book = Book::builtin();
+        let book = &options.figures.book;
         let candidates = front.resolved.resources.values().flat_map(|resource| {
-            edits(resource, is_ephemeral(compiled), &book, cloud)
+            edits(resource, is_ephemeral(compiled), book, cloud)
                 .into_iter()
                 .map(|edit| (resource.addr.clone(), edit))
         });
         let mut advice = Vec::new();
         for (addr, edit) in candidates.take(TRIED_MAX) {
             let edited = edited(compiled, &addr, &edit, &lock);
-            let Some(after) = edited.and_then(|it| estimated(&it, &state)) else { continue };
+            let Some(after) = edited.and_then(|it| estimated(&it, &state, options)) else { continue };
             let is_known = self::missing(&after).is_subset(&missing);
             let after = after.total();
             // What was priced and no longer is would look like a saving.
@@ -94,9 +95,9 @@ fn missing(estimate: &Estimate) -> BTreeSet<(Addr, String)> {
 }
 
 /// What an environment costs; `None` when it cannot be planned.
-fn estimated(compiled: &Compiled, state: &State) -> Option<Estimate> {
-    let (unread, options) = (Refreshed::unread(), Options::default());
-    let planned = plan_for(compiled, state, &unread, None, &options, Recovered::default()).ok()?;
+fn estimated(compiled: &Compiled, state: &State, options: &Options) -> Option<Estimate> {
+    let (unread, nothing) = (Refreshed::unread(), Recovered::default());
+    let planned = plan_for(compiled, state, &unread, None, options, nothing).ok()?;
     planned.cost.map(|effect| effect.after)
 }
 
@@ -244,7 +245,7 @@ mod tests {
             registry: Registry::built_in(),
         };
         let (compiled, _) = site.compile(&Request::default()).expect("it compiles");
-        let advice = site.advise(&compiled).expect("a plan");
+        let advice = site.advise(&compiled, &Options::default()).expect("a plan");
         let line = |it: &Advice| {
             let saved = it.before.monthly.now - it.after.monthly.now;
             format!("{}: {}, saves {}\n", it.addr, it.edit, saved.normalize())

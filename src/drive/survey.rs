@@ -22,8 +22,9 @@ pub struct Surveyed {
 }
 
 impl Site {
-    /// Estimates every environment of the blueprint. Changes nothing and connects to nobody.
-    pub fn survey(&self, request: &Request) -> Result<Vec<Surveyed>, Problem> {
+    /// Estimates every environment of the blueprint by the figures of `options`. Changes nothing and
+    /// connects to nobody.
+    pub fn survey(&self, request: &Request, options: &Options) -> Result<Vec<Surveyed>, Problem> {
         let (blueprint, findings) = blueprint::parse(&self.source()?);
         let Some(blueprint) = blueprint else { return Err(Problem::Refused(findings)) };
         let mut environments: Vec<_> = blueprint.environments.values().collect();
@@ -35,15 +36,15 @@ impl Site {
                 environment: name.clone(),
                 provider: environment.provider.text.clone(),
                 region: environment.region.clone(),
-                cost: self.cost_of(&request).map_err(reason),
+                cost: self.cost_of(&request, options).map_err(reason),
             }
         });
         Ok(surveyed.collect())
     }
 
-    fn cost_of(&self, request: &Request) -> Result<Option<Estimate>, Problem> {
+    fn cost_of(&self, request: &Request, options: &Options) -> Result<Option<Estimate>, Problem> {
         let (compiled, _) = self.compile(request)?;
-        let planned = self.foresee(&compiled, &Options::default())?;
+        let planned = self.foresee(&compiled, options)?;
         Ok(planned.cost.map(|effect| effect.after))
     }
 }

@@ -115,6 +115,15 @@ impl Line {
         }
     }
 
+    /// Returns what a month costs by the public price, where an own one holds too; `None` when the price book
+    /// does not say.
+    pub fn list_cost(&self) -> Option<Decimal> {
+        match &self.discount {
+            None => self.monthly.now,
+            Some(_) => self.list_price?.checked_mul(self.quantity.now),
+        }
+    }
+
     /// Says whether a price is missing: then a sum with it is a lower bound.
     pub fn is_missing(&self) -> bool {
         [self.monthly.floor, self.monthly.now, self.monthly.ceiling].contains(&None)

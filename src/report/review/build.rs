@@ -35,17 +35,17 @@ pub struct Sources<'a> {
     /// Edits that save something.
     pub advice: Vec<Advice>,
     /// The figures that the plan was priced with.
-    pub book: &'a Book,
+    pub terms: &'a Terms<'a>,
     /// The day.
     pub made: Option<civil::Date>,
 }
 
 /// Puts a report together.
 pub fn build(sources: Sources<'_>) -> Report {
-    let Sources { tool_version, front, planned, environments, advice, book, made } = sources;
+    let Sources { tool_version, front, planned, environments, advice, terms, made } = sources;
     let plan = &planned.plan;
     let provider: &dyn Provider = &*front.provider;
-    let at = |moment| estimate(plan, &front.resolved, provider, &Terms::of(book), moment);
+    let at = |moment| estimate(plan, &front.resolved, provider, terms, moment);
     let Effect { before, after } = match &planned.cost {
         Some(effect) => (**effect).clone(),
         None => Effect { before: at(Moment::Before), after: at(Moment::After) },
@@ -68,8 +68,8 @@ pub fn build(sources: Sources<'_>) -> Report {
         budgets: budgets(front, &after, plan.mode),
         changes: changes(&view::entries(plan), &before, &after),
         drivers: drivers(&after),
-        spot: spot(&after, book, cloud),
-        gpus: gpus(&after, book, cloud),
+        spot: spot(&after, terms.book, cloud),
+        gpus: gpus(&after, terms.book, cloud),
         schedules: after.resources.iter().filter_map(schedule).collect(),
         rules: front.resolved.policies.iter().map(rule).collect(),
         objections: planned.verdicts.iter().map(objection).collect(),

@@ -4,8 +4,9 @@
 //! ## Facts
 //! - <https://focus.finops.org/focus-specification/>: names of columns, and the closed sets of
 //!   `ChargeCategory`, `PricingCategory` and `ServiceCategory`. Columns of one's own begin with `x_`.
-//! - Nothing was billed, so there is no `BilledCost`. Without a contract or a commitment, the contracted and
-//!   the effective cost are the list cost; what has no price is empty in all of them.
+//! - Nothing was billed, so there is no `BilledCost`. The list cost is by the public price, the contracted cost
+//!   by the own one where `dsenv.rates.yaml` has one; nothing is prepaid, so the effective cost is the
+//!   contracted one. What has no price is empty.
 
 use super::{Report, build};
 use crate::estimate::{Costed, Line, Service};
@@ -32,6 +33,7 @@ pub const HEAD: &[&str] = &[
     "PricingUnit",
     "ListUnitPrice",
     "ListCost",
+    "ContractedUnitPrice",
     "ContractedCost",
     "EffectiveCost",
     "BillingCurrency",
@@ -92,8 +94,9 @@ fn row(report: &Report, resource: &Costed, line: &Line) -> Vec<String> {
         if spot { "Dynamic" } else { "Standard" }.to_owned(),
         decimal(Some(line.quantity.now)),
         line.unit.clone(),
+        decimal(line.list_price),
+        decimal(line.list_cost()),
         decimal(line.unit_price),
-        cost.clone(),
         cost.clone(),
         cost,
     ];
@@ -107,7 +110,7 @@ fn row(report: &Report, resource: &Costed, line: &Line) -> Vec<String> {
 }
 
 fn unpriced(report: &Report, resource: &Costed, addr: &str, ty: &str) -> Vec<String> {
-    let mut charge: [String; 8] = Default::default();
+    let mut charge: [String; 9] = Default::default();
     charge[0] = ty.to_owned();
     whole(report, resource, (addr, ty, "Other"), charge, Default::default(), Default::default())
 }
@@ -116,7 +119,7 @@ fn whole(
     report: &Report,
     resource: &Costed,
     (addr, ty, category): (&str, &str, &str),
-    charge: [String; 8],
+    charge: [String; 9],
     bounds: [String; 2],
     source: [String; 3],
 ) -> Vec<String> {

@@ -7,7 +7,8 @@ use super::page::{Bars, Cell, Page, Range, Row, Section, Table, Weight};
 use super::{Outcome, Report, Spot, Standing};
 use crate::diff::Action;
 use crate::drive::Surveyed;
-use crate::estimate::{Bounds, Costed, Line, Total};
+use crate::estimate::{BUILT_IN, Bounds, Costed, Line, Total};
+use crate::report::cost::money;
 use dsenv_sdk::Addr;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -414,11 +415,32 @@ fn basis(report: &Report) -> Option<Section> {
         row("Comes with use: requests, data stored and moved", &used),
     ];
     let head = ["Basis", "Floor#", "Now#", "Ceiling#", "Share#"];
-    let text = "Nothing is committed to: no line is a reservation or a savings plan, and list prices are \
-                without any discount.";
+    let own = report.after.discounts();
+    let text = match own.is_empty() {
+        true => "Nothing is committed to: no line is a reservation or a savings plan, and list prices are \
+                 without any discount."
+            .to_owned(),
+        false => format!(
+            "Own prices hold for some lines, by {}; by list prices the same would cost {} a month.",
+            own.iter().map(|it| format!("{} of {}", it.source, it.as_of)).collect::<Vec<_>>().join(", "),
+            list_total(report),
+        ),
+    };
     let table =
         Table::new("What is there anyway, and what comes with use, by the month", &head, rows);
     Some(Section::new("basis", "Baseline, use, commitment").table(table).says(text))
+}
+
+/// What a month would cost without own prices; "at least" where a line has no list price.
+fn list_total(report: &Report) -> String {
+    let (mut sum, mut at_least) = (Decimal::ZERO, "");
+    for (_, line) in super::build::lines(&report.after) {
+        match line.list_cost() {
+            Some(amount) => sum += amount,
+            None => at_least = "at least ",
+        }
+    }
+    format!("{at_least}{}", money(sum, report.after.currency))
 }
 
 fn groups(report: &Report) -> Option<Section> {
@@ -674,9 +696,11 @@ fn provenance(report: &Report) -> Section {
     let section = Section::new("sources", "Price sources");
     let digest = &report.after.book[..12.min(report.after.book.len())];
     let section = section.says(format!(
-        "Published list prices from price book `{digest}`, which is part of dsenv {}: nothing was asked over \
-         the network.",
-        report.tool_version
+        "Published list prices from price book `{digest}`, which {}: nothing was asked over the network.",
+        match report.after.book_from.as_str() {
+            BUILT_IN => format!("is part of dsenv {}", report.tool_version),
+            fetched => format!("`dsenv catalog update` fetched to `{fetched}`"),
+        }
     ));
     let rows = report.sources.iter().map(|source| {
         let days = source.as_of.map(|(oldest, newest)| match oldest == newest {

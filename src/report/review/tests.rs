@@ -1,11 +1,13 @@
 use super::{Changed, Report, Sources, build, cost_schema, csv, html, json, markdown, schema};
 use crate::diff::Action;
-use crate::drive::{Options, Request, Site};
-use crate::estimate::Total;
+use crate::diag::Source;
+use crate::drive::{Figures, Options, Request, Site};
+use crate::estimate::read::{self, Around};
+use crate::estimate::{Line, Total};
 use crate::registry::Registry;
 use crate::report::cost;
 use crate::world::sim::{SimDisk, SimWorld};
-use dsenv_sdk::prices::Book;
+use dsenv_sdk::prices::{Book, Currency};
 use expect_test::{Expect, expect, expect_file};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -68,6 +70,10 @@ fn site(blueprint: &str) -> Site {
 
 /// The report on a day that does not change.
 fn report(blueprint: &str, environment: &str) -> Report {
+    report_by(Figures::default(), blueprint, environment)
+}
+
+fn report_by(figures: Figures, blueprint: &str, environment: &str) -> Report {
     let site = site(blueprint);
     let request = Request {
         environment: Some(environment.to_owned()),
@@ -75,13 +81,15 @@ fn report(blueprint: &str, environment: &str) -> Report {
         ..Request::default()
     };
     let (compiled, _) = site.compile(&request).expect("it compiles");
+    let figures = std::sync::Arc::new(figures);
+    let options = Options { figures: figures.clone(), ..Options::default() };
     build(Sources {
         tool_version: "0.1.0",
         front: &compiled.front,
-        planned: &site.foresee(&compiled, &Options::default()).expect("a plan"),
-        environments: site.survey(&request).expect("a survey"),
-        advice: site.advise(&compiled).expect("advice"),
-        book: &Book::builtin(),
+        planned: &site.foresee(&compiled, &options).expect("a plan"),
+        environments: site.survey(&request, &options).expect("a survey"),
+        advice: site.advise(&compiled, &options).expect("advice"),
+        terms: &figures.terms(),
         made: Some(jiff::civil::date(2026, 9, 1)),
     })
 }
@@ -319,7 +327,7 @@ fn what_has_no_price_is_never_zero() {
     assert_eq!((&component["unit_price"], &component["monthly"]), (&Json::Null, &Json::Null));
     let rows = csv(&report);
     let row = rows.lines().find(|row| row.contains(",server,")).expect("a row");
-    assert!(row.contains(",730,hour,,,,,USD,"), "{row}");
+    assert!(row.contains(",730,hour,,,,,,USD,"), "{row}");
     let page = html(&report);
     assert!(page.contains(">no price</td>"), "{page}");
     assert!(page.contains("<small>at least</small> <data id=\"total\""), "{page}");
@@ -487,4 +495,44 @@ fn what_does_not_fit_a_schema_is_found() {
     let (mut found, schema) = (Vec::new(), schema());
     misfits(&document, &schema, &schema, "", &mut found);
     assert_eq!(found.len(), 2, "{found:?}");
+}
+
+/// What somebody pays: a discount, and another currency.
+fn own_prices() -> Figures {
+    let file = "currency: EUR
+exchange: {from: USD, rate: 0.9, on: 2026-08-30, source: ECB}
+rates:
+  - {provider: aws, percent: 10, source: contract 7, as_of: 2026-01-01}
+";
+    let around = Around { listed: Currency::USD, providers: &["aws", "local"], own: &["local"] };
+    let (rates, findings) = read::rates(&Source::new("dsenv.rates.yaml", file), around);
+    assert!(findings.is_empty(), "{findings:?}");
+    Figures { rates, ..Figures::default() }
+}
+
+#[test]
+fn own_prices_are_in_every_form_and_beside_the_list() {
+    let report = report_by(own_prices(), LAB, "stage");
+    let lines = || super::build::lines(&report.after).map(|(_, line)| line);
+    let listed: Decimal = lines().filter_map(Line::list_cost).sum();
+    let paid = report.total().monthly.now;
+    assert_eq!((listed * Decimal::new(9, 1) - paid).round_dp(6), Decimal::ZERO);
+    let plain = self::report(LAB, "stage").total().monthly.now;
+    assert_eq!((plain * Decimal::new(9, 1) - listed).round_dp(6), Decimal::ZERO, "in euros");
+    assert_eq!(json(&report)["total"]["monthly"]["now"], paid.normalize().to_string());
+    let mut rows = ::csv::Reader::from_reader(csv(&report).into_bytes().leak() as &[u8]);
+    let column = |name: &str| super::CSV_HEAD.iter().position(|it| *it == name).expect("a column");
+    let (list, contracted) = (column("ListCost"), column("ContractedCost"));
+    let (mut lists, mut costs) = (Decimal::ZERO, Decimal::ZERO);
+    for row in rows.records() {
+        let row = row.expect("a row");
+        lists += row[list].parse::<Decimal>().unwrap_or_default();
+        costs += row[contracted].parse::<Decimal>().unwrap_or_default();
+    }
+    assert_eq!(((lists - listed).round_dp(6), (costs - paid).round_dp(6)), Default::default());
+    let shown = html(&report);
+    assert!(shown.contains("contract 7 of 2026-01-01"), "the page names who says so");
+    let survey = report.environments.iter().find(|it| it.environment == "stage");
+    let survey = survey.and_then(|it| it.cost.clone().ok().flatten()).expect("it is priced");
+    assert_eq!(survey.total().monthly.now, paid, "the comparison has the same figures");
 }
