@@ -16,6 +16,7 @@ pub mod guard;
 pub mod journal;
 pub mod lock;
 pub mod lower;
+pub mod parity;
 pub mod plan;
 pub mod policy;
 pub mod refresh;

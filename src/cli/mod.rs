@@ -20,6 +20,7 @@ mod fmt;
 mod graph;
 mod import;
 mod output;
+mod parity;
 mod plan;
 mod protect;
 mod report;
@@ -130,6 +131,11 @@ enum Command {
     Report(report::Typed),
     /// Makes what is there what the blueprint says.
     Apply(apply::Typed),
+    /// Proves that two environments are identical up to what may vary.
+    ///
+    /// The second may be stricter than the first, never laxer. Exits with 1 when something differs that must
+    /// not, and with 4 when a level that was asked for cannot be read.
+    Parity(parity::Typed),
     /// Deletes the environment and proves that nothing is left.
     Destroy(destroy::Typed),
     /// Refuses from now on to delete or replace a resource.
@@ -235,6 +241,7 @@ async fn live(setting: &Setting, command: Command) -> Exit {
         Command::Exec(typed) => workspace::exec(setting, &typed).await,
         Command::Connect(typed) => workspace::connect(setting, &typed).await,
         Command::Drift(typed) => drift::run(setting, &typed).await,
+        Command::Parity(typed) => parity::run(setting, &typed).await,
         Command::Import(typed) => import::run(setting, &typed).await,
         Command::Adopt(typed) => adopt::run(setting, &typed).await,
         Command::State(typed) => state::run(setting, typed).await,

@@ -23,6 +23,8 @@ enum Document {
     Cost,
     /// What `report --format json` prints.
     Report,
+    /// What `parity --json` prints.
+    Parity,
 }
 
 pub(super) fn run(_setting: &Setting, typed: &Typed) -> Exit {
@@ -32,6 +34,7 @@ pub(super) fn run(_setting: &Setting, typed: &Typed) -> Exit {
         Document::Events => report::progress::event_schema(),
         Document::Cost => report::review::cost_schema(),
         Document::Report => report::review::schema(),
+        Document::Parity => report::parity::schema(),
     };
     terminal::out(&format!("{schema:#}\n"));
     Exit::Done

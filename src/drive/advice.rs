@@ -73,7 +73,9 @@ impl Site {
         let mut advice = Vec::new();
         for (addr, edit) in candidates.take(TRIED_MAX) {
             let edited = edited(compiled, &addr, &edit, &lock);
-            let Some(after) = edited.and_then(|it| estimated(&it, &state, options)) else { continue };
+            let Some(after) = edited.and_then(|it| estimated(&it, &state, options)) else {
+                continue;
+            };
             let is_known = self::missing(&after).is_subset(&missing);
             let after = after.total();
             // What was priced and no longer is would look like a saving.

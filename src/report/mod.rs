@@ -12,6 +12,7 @@ pub mod graph;
 pub mod history;
 pub mod outcome;
 pub mod outputs;
+pub mod parity;
 pub mod placement;
 mod plan;
 pub mod progress;

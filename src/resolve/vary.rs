@@ -57,8 +57,6 @@ fn check_field(
     };
     match class_of(block.kind, steps) {
         Ok(Class::Scale | Class::Bind | Class::Policy) => {}
-        // A value is a step between resources: what it may hold depends on where it leads.
-        Ok(Class::Fixed) if block.kind.name == "value" => {}
         Ok(Class::Fixed) => {
             let message = format!(
                 "`{}` of a {} is the same in every environment",

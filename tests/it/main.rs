@@ -6,6 +6,7 @@ mod edits;
 mod faults;
 mod lab;
 mod laws;
+mod parity;
 mod plan;
 mod preflight;
 mod process;

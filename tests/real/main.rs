@@ -12,6 +12,7 @@ mod crashes;
 mod daily;
 mod faults;
 mod lists;
+mod parity;
 mod place;
 mod prices;
 mod refusals;

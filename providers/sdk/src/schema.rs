@@ -98,6 +98,9 @@ pub struct Field {
     pub cloud_owned: bool,
     /// Whether the order of its list means nothing: clouds give sets in any order.
     pub unordered: bool,
+    /// Whether the keys of its map are the same in every environment, whatever its class says of what
+    /// they hold: which variables there are is FIXED, and what stands in them is bound.
+    pub keys_fixed: bool,
     /// The neutral field that it is lowered from, where that has another name.
     pub of: Option<&'static str>,
     /// The attribute that says which of the offers in this list was taken: while the list still has
@@ -119,6 +122,7 @@ impl Field {
             takes_self: false,
             cloud_owned: false,
             unordered: false,
+            keys_fixed: false,
             of: None,
             taken: None,
         }
@@ -175,6 +179,12 @@ impl Field {
     /// The same field; the order of its list means nothing.
     pub const fn unordered(mut self) -> Field {
         self.unordered = true;
+        self
+    }
+
+    /// The same field, a map whose keys are the same in every environment.
+    pub const fn fixed_keys(mut self) -> Field {
+        self.keys_fixed = true;
         self
     }
 

@@ -1,6 +1,6 @@
 use super::{Changed, Report, Sources, build, cost_schema, csv, html, json, markdown, schema};
-use crate::diff::Action;
 use crate::diag::Source;
+use crate::diff::Action;
 use crate::drive::{Figures, Options, Request, Site};
 use crate::estimate::read::{self, Around};
 use crate::estimate::{Line, Total};

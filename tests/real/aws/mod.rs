@@ -57,7 +57,10 @@ impl Cloud {
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "a key that nobody checks".to_owned()),
         ]);
-        let place = Place::with_environments(blueprint, vec!["prod"]).with_variables(variables);
+        let environments =
+            ["dev", "prod"].into_iter().filter(|it| blueprint.contains(&format!("  {it}:")));
+        let place =
+            Place::with_environments(blueprint, environments.collect()).with_variables(variables);
         let cloud = Cloud { place, proxy, moto };
         cloud.publish_image();
         Some(cloud)

@@ -26,6 +26,7 @@ fn the_workbench_lives_on_aws() {
     first.says(&["created features"]);
     is_what_the_blueprint_says(&cloud);
     a_second_apply_changes_nothing(&cloud);
+    is_what_a_laptop_has(&cloud);
     what_a_hand_changed_is_put_back(&cloud);
     a_changed_service_reaches_the_machine_that_runs(&cloud);
     resizes_in_place(&cloud);
@@ -43,6 +44,26 @@ fn plans_without_credentials(cloud: &Cloud) {
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     ran.says(&["not checked against the account", "there are no AWS credentials"]);
     assert!(ran.out.contains("Plan: 31 to create"), "{}", ran.out);
+}
+
+/// Dev on this machine and prod on AWS, applied from one lock, differ in nothing that must not differ.
+fn is_what_a_laptop_has(cloud: &Cloud) {
+    let place = &cloud.place;
+    place.ok(&["apply", "-e", "dev", "--yes"]);
+    let parity = place.json(&["parity", "dev", "prod", "--level", "L2"]);
+    assert_eq!(parity["verdict"], "identical_with_substitutions", "{parity:#}");
+    assert_eq!(parity["level"], "L2");
+    for level in ["L0", "L1", "L2"] {
+        let digests = &parity["digests"][level];
+        assert!(digests["dev"].is_string() && digests["dev"] == digests["prod"], "{level}");
+    }
+    let variances = parity["variances"].as_array().expect("a list");
+    let bound = |row: &&Json| row["level"] == "L1" && row["what"] != "python packages";
+    assert!(variances.iter().filter(bound).all(|row| row["class"] == "bind"), "{parity:#}");
+    let image = |it: &Json| it["environment"] == "dev" && it["path"] == "image";
+    let substitutions = parity["substitutions"].as_array().expect("a list");
+    assert!(substitutions.iter().any(image), "local has no image, and says so: {parity:#}");
+    place.ok(&["destroy", "-e", "dev", "--yes"]);
 }
 
 fn one<'a>(seen: &'a Json, kind: &str) -> &'a Json {

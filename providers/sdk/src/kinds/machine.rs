@@ -19,6 +19,8 @@ const SERVICE: &[Field] = &[
     Field::new("port", Type::Int { min: 1, max: 65_535 }, "The port that it listens on."),
     Field::new("health", Type::Object(HEALTH), "How one sees that it works."),
     Field::new("environment", Type::Map(&Type::Any), "Variables of this service alone.")
+        .class(Class::Bind)
+        .fixed_keys()
         .takes_self(),
 ];
 
@@ -77,6 +79,8 @@ pub(super) const SOFTWARE_FIELD: Field =
     Field::new("software", Type::Object(SOFTWARE), "What is installed, pinned by the lock.");
 pub(super) const ENVIRONMENT: Field =
     Field::new("environment", Type::Map(&Type::Any), "Variables of all of its services.")
+        .class(Class::Bind)
+        .fixed_keys()
         .takes_self();
 pub(super) const SERVICES: Field = Field::new(
     "services",

@@ -1,6 +1,6 @@
 //! `secret`: text that nobody sees, made by dsenv or given as an input.
 
-use crate::schema::{Attribute, Field, Kind, Type};
+use crate::schema::{Attribute, Class, Field, Kind, Type};
 
 const GENERATE: &[Field] = &[Field::new(
     "length",
@@ -14,7 +14,8 @@ pub(super) const KIND: Kind = Kind {
     doc: "Text that nobody sees: generated once, kept encrypted.",
     fields: &[
         Field::new("generate", Type::Object(GENERATE), "Makes a random text, once."),
-        Field::new("from", Type::Any, "Takes the text from an input or another resource."),
+        Field::new("from", Type::Any, "Takes the text from an input or another resource.")
+            .class(Class::Bind),
     ],
     attributes: &[Attribute::new("value", "The text.").secret().changes()],
     connection: &[],
