@@ -2,12 +2,14 @@
 
 use super::setting::Setting;
 use super::{Exit, compare};
+use crate::diag::{Code, Diagnostic};
 use crate::drive::{BookChoice, Compiled, Figures, Files, Options, Problem};
+use crate::estimate::difference::Side;
 use crate::estimate::wire::{self, Paid};
-use crate::estimate::{self, Moment};
+use crate::estimate::{self, Estimate, Moment, Terms};
 use crate::report::cost::{self, groups::By};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[derive(Args)]
@@ -18,6 +20,9 @@ pub(super) struct Typed {
     /// Shows what each apply came to by the prices of its day, and why that changed.
     #[arg(long, conflicts_with = "by")]
     history: bool,
+    /// Shows what differs from another blueprint, a folder with one, or what `cost --json` printed, and why.
+    #[arg(long, value_name = "BASE", conflicts_with_all = ["by", "history"])]
+    diff: Option<PathBuf>,
     #[command(flatten)]
     figures: FigureArgs,
     #[command(subcommand)]
@@ -98,6 +103,9 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
     let terms = figures.terms();
     let (plan, provider) = (&planned.plan, &*front.provider);
     let estimate = estimate::estimate(plan, &front.resolved, provider, &terms, Moment::After);
+    if let Some(base) = &typed.diff {
+        return diff(setting, base, &compiled, &estimate, &terms);
+    }
     let region = estimate.region.as_ref().map_or_else(String::new, |region| format!(", {region}"));
     let title = format!(
         "{} in {} on {}{region}",
@@ -106,6 +114,35 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
     setting.answer(
         || cost::json::json(&estimate),
         || cost::text(&estimate, &title, typed.by.as_ref(), &setting.style(false)),
+    );
+    Ok(Exit::Done)
+}
+
+fn diff(
+    setting: &Setting,
+    base: &Path,
+    compiled: &Compiled,
+    estimate: &Estimate,
+    terms: &Terms<'_>,
+) -> Result<Exit, Problem> {
+    let before = setting.site.base(base, &setting.request, compiled, terms)?;
+    let after = Side::of(estimate);
+    if before.currency != after.currency {
+        let message = format!(
+            "`{}` is in {}, and this estimate is in {}",
+            base.display(),
+            before.currency,
+            after.currency
+        );
+        let help = "make both with the same `--rates`; two currencies have no difference";
+        return Err(Problem::refused(Diagnostic::error(Code::E1010, message).help(help)));
+    }
+    let resolved = &compiled.front.resolved;
+    let title =
+        format!("{} in {} against {}", resolved.blueprint, resolved.environment, base.display());
+    setting.answer(
+        || cost::diff::json(&before, &after),
+        || cost::diff::text(&before, &after, &title, &setting.style(false)),
     );
     Ok(Exit::Done)
 }

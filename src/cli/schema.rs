@@ -21,6 +21,8 @@ enum Document {
     Events,
     /// What `cost --json` prints.
     Cost,
+    /// What `cost --diff --json` prints.
+    CostDiff,
     /// What `report --format json` prints.
     Report,
     /// What `parity --json` prints.
@@ -33,6 +35,7 @@ pub(super) fn run(_setting: &Setting, typed: &Typed) -> Exit {
         Document::Plan => plan::wire::plan_schema(),
         Document::Events => report::progress::event_schema(),
         Document::Cost => report::review::cost_schema(),
+        Document::CostDiff => report::review::cost_diff_schema(),
         Document::Report => report::review::schema(),
         Document::Parity => report::parity::schema(),
     };

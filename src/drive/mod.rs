@@ -9,6 +9,7 @@
 
 mod adopt;
 mod advice;
+mod base;
 mod compile;
 mod edits;
 mod elsewhere;

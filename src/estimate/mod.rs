@@ -14,6 +14,7 @@
 //! (the first 100 GB that leave an account for nothing) is therefore not counted off, and the sum is a little
 //! too high, never too low.
 
+pub mod difference;
 mod line;
 mod rates;
 pub mod read;

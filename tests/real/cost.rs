@@ -121,3 +121,71 @@ fn a_placement_is_explained() {
     assert!(cheaper.iter().all(|it| it["fits"] == false), "nothing cheaper would do");
     place.refuses(&["plan", "--explain", "net"], 1, "E0814");
 }
+
+#[test]
+fn what_a_change_does_to_the_bill_is_said_with_its_cause() {
+    let place = place("ephemeral: true");
+    let before = place.ok(&["cost", "--json"]).out;
+    place.write("before.json", &before);
+    place.write("before.yaml", &place.read("dsenv.yaml"));
+    let same = place.json(&["cost", "--diff", "before.yaml"]);
+    assert_eq!((&same["format"], &same["monthly"]), (&"dsenv-cost-diff/1".into(), &"0".into()));
+    assert!(place.ok(&["cost", "--diff", "before.json"]).out.contains("Nothing differs."));
+    // A disk that grows, a pool that starts with more, a bucket that is new, a machine that is dearer.
+    place.edit("dsenv.yaml", "disk: 20GiB", "disk: 30GiB");
+    place.edit("dsenv.yaml", "{min: 1, max: 4}", "{min: 2, max: 4}");
+    place.edit("dsenv.yaml", "environments:", "  lake: {kind: bucket}\nenvironments:");
+    let diff = place.json(&["cost", "--diff", "before.yaml"]);
+    let cost = place.json(&["cost"]);
+    let more = amount(&cost["total"]["monthly"]["now"])
+        - amount(&serde_json::from_str::<Json>(&before).expect("JSON")["total"]["monthly"]["now"]);
+    assert!((amount(&diff["monthly"]) - more).abs() < 1e-6, "{diff:#}");
+    let all = diff["differences"].as_array().expect("a list");
+    let sum: f64 =
+        all.iter().filter(|it| !it["monthly"].is_null()).map(|it| amount(&it["monthly"])).sum();
+    assert!((sum - more).abs() < 1e-6, "{sum} is not {more}");
+    let cause = |address: &str, name: &str| {
+        let found = all.iter().find(|it| it["address"] == address && it["name"] == name);
+        found.map(|it| it["cause"].as_str().expect("a text").to_owned())
+    };
+    assert_eq!(cause("desk", "root disk").as_deref(), Some("quantity"));
+    assert_eq!(cause("lake", "storage").as_deref(), Some("new"));
+    assert_eq!(place.json(&["cost", "--diff", "before.json"])["differences"], diff["differences"]);
+    // Both sides are priced with the same file, so that is no difference; a document keeps its own.
+    place.write(
+        "dsenv.rates.yaml",
+        "rates: [{provider: aws, percent: 50, source: contract, as_of: 2026-01-01}]\n",
+    );
+    let halved = place.json(&["cost", "--diff", "before.yaml"]);
+    assert!((amount(&halved["monthly"]) - more / 2.0).abs() < 1e-6, "{halved:#}");
+    let dated = place.json(&["cost", "--diff", "before.json"]);
+    assert!(dated["by_cause"]["price"].as_str().is_some_and(|it| it.starts_with('-')), "{dated:#}");
+    let text = place.ok(&["cost", "--diff", "before.yaml"]).out;
+    assert!(text.contains("new: lake storage") && text.contains("Difference: +$"), "{text}");
+    // A price that gets lost is no saving.
+    place.edit("dsenv.yaml", "type: m7i.large, disk: 30GiB", "type: m99.huge, disk: 30GiB");
+    let lost = place.ok(&["cost", "--diff", "before.yaml"]).out;
+    assert!(lost.contains("no price  new: desk compute, m99.huge"), "{lost}");
+    assert!(lost.contains("to at least $"), "{lost}");
+}
+
+#[test]
+fn bases_that_are_none_are_refused() {
+    let place = place("ephemeral: true");
+    place.refuses(&["cost", "--diff", "nowhere.yaml"], 1, "E0906");
+    place.write("other.json", "{\"format\": \"dsenv-plan/1\"}");
+    place.refuses(&["cost", "--diff", "other.json"], 1, "E0906");
+    place.write(
+        "broken.yaml",
+        "blueprint: x\nresources: {a: {kind: buckett}}\nenvironments: {prod: {provider: aws}}\n",
+    );
+    let broken = place.refuses(&["cost", "--diff", "broken.yaml"], 1, "E0204");
+    broken.says(&["broken.yaml:2"]);
+    place.write("before.json", &place.ok(&["cost", "--json"]).out);
+    place.write(
+        "dsenv.rates.yaml",
+        "currency: EUR\nexchange: {from: USD, rate: 0.9, on: 2026-11-30, source: ECB}\n",
+    );
+    place.refuses(&["cost", "--diff", "before.json"], 1, "E1010");
+    assert_eq!(place.run(&["cost", "--diff", "before.json", "--history"]).code, 64);
+}

@@ -1,7 +1,8 @@
 //! What an environment cost from each apply on, and why that changed: `dsenv cost --history`.
 
 use super::money;
-use crate::estimate::wire::{Cause, Difference, Paid, PaidLine, differences};
+use crate::estimate::difference::{Difference, differences};
+use crate::estimate::wire::{Paid, PaidLine};
 use crate::report::Style;
 use crate::report::style::wrap;
 use dsenv_sdk::prices::Currency;
@@ -21,9 +22,9 @@ fn currency(paid: &Paid) -> Currency {
 }
 
 /// What an apply changed, the largest amounts first; nothing where the currency is another one.
-fn causes(before: Option<&Paid>, after: &Paid) -> Vec<Difference> {
+fn causes<'a>(before: Option<&'a Paid>, after: &'a Paid) -> Vec<Difference<'a>> {
     let Some(before) = before.filter(|it| it.currency == after.currency) else { return Vec::new() };
-    let mut found = differences(before, after);
+    let mut found = differences(&before.lines, &after.lines);
     found.sort_by_key(|it| std::cmp::Reverse(it.monthly.map(|amount| amount.abs())));
     found
 }
@@ -59,8 +60,8 @@ pub fn text(history: &[Paid], style: &Style) -> String {
             let amount = cause.monthly.map_or("no price".to_owned(), |amount| {
                 format!("{}{}", if amount > Decimal::ZERO { "+" } else { "" }, of(amount))
             });
-            let line =
-                format!("  {amount} {}: `{}` {}", word(cause.cause), cause.address, cause.name);
+            let of = cause.line();
+            let line = format!("  {amount} {}: `{}` {}", cause.cause.word(), of.address, of.name);
             text.push_str(&wrap(&line, 0, 6, style.width).join("\n"));
             text.push('\n');
         }
@@ -71,23 +72,13 @@ pub fn text(history: &[Paid], style: &Style) -> String {
     text
 }
 
-fn word(cause: Cause) -> &'static str {
-    match cause {
-        Cause::New => "new",
-        Cause::Gone => "gone",
-        Cause::Quantity => "quantity",
-        Cause::Use => "usage",
-        Cause::Price => "price",
-    }
-}
-
 /// Makes the document of `cost --history --json`.
 pub fn json(history: &[Paid]) -> Json {
     let each = history.iter().enumerate().map(|(at, paid)| {
         let before = at.checked_sub(1).map(|before| &history[before]);
         let causes = causes(before, paid).into_iter().map(|it| {
             let monthly = it.monthly.map(|amount| amount.normalize().to_string());
-            json!({"address": it.address, "name": it.name, "cause": word(it.cause),
+            json!({"address": it.line().address, "name": it.line().name, "cause": it.cause.word(),
                 "monthly": monthly})
         });
         let (amount, missing) = sum(paid);

@@ -9,6 +9,7 @@
 //! Count times price is the amount of a line. What has no price says so, and a sum with it is "at least".
 
 pub mod compare;
+pub mod diff;
 pub mod groups;
 pub mod history;
 pub mod json;

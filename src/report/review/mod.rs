@@ -32,7 +32,7 @@ pub use build::{Sources, build};
 pub use html::html;
 pub use json::{FORMAT, json};
 pub use markdown::markdown;
-pub use schema::{cost_schema, schema};
+pub use schema::{cost_diff_schema, cost_schema, schema};
 
 use crate::diff::Action;
 use crate::drive::{Advice, Surveyed};

@@ -1,6 +1,7 @@
 //! The JSON Schemas, draft 2020-12, of `report --format json` and of `cost --json`.
 
 use super::json::FORMAT;
+use crate::report::cost::diff::FORMAT as DIFF_FORMAT;
 use crate::report::cost::json::FORMAT as COST_FORMAT;
 use serde_json::{Map, Value as Json, json};
 
@@ -262,6 +263,50 @@ pub fn schema() -> Json {
 /// Makes the schema of `dsenv-cost/1`: what `dsenv schema cost` prints.
 pub fn cost_schema() -> Json {
     document("dsenv cost --json", COST_FORMAT, COST, &[SHARED])
+}
+
+/// What `cost --diff --json` prints.
+const DIFF: &Fields = &[
+    ("currency", "text"),
+    ("before", "side"),
+    ("after", "side"),
+    ("monthly", "money"),
+    ("unknown", "count"),
+    ("by_cause", "{money}"),
+    ("differences", "[difference]"),
+];
+
+const PARTS_OF_DIFF: &[(&str, &Fields)] = &[
+    (
+        "side",
+        &[
+            ("price_book", "text"),
+            ("monthly", "bounds"),
+            ("hourly", "bounds"),
+            ("missing", "count"),
+        ],
+    ),
+    ("bounds", &[("floor", "money"), ("now", "money"), ("ceiling", "money")]),
+    (
+        "difference",
+        &[
+            ("address", "text"),
+            ("name", "text"),
+            ("cause", "text"),
+            ("monthly", "money?"),
+            ("before", "counted?"),
+            ("after", "counted?"),
+        ],
+    ),
+    (
+        "counted",
+        &[("unit", "text"), ("quantity", "money"), ("unit_price", "money?"), ("monthly", "money?")],
+    ),
+];
+
+/// Returns the JSON Schema of what `cost --diff --json` prints.
+pub fn cost_diff_schema() -> Json {
+    document("dsenv cost --diff --json", DIFF_FORMAT, DIFF, &[PARTS_OF_DIFF])
 }
 
 fn document(title: &str, format: &str, fields: &Fields, parts: &[&[(&str, &Fields)]]) -> Json {

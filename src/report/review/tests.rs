@@ -1,4 +1,7 @@
-use super::{Changed, Report, Sources, build, cost_schema, csv, html, json, markdown, schema};
+use super::{
+    Changed, Report, Sources, build, cost_diff_schema, cost_schema, csv, html, json, markdown,
+    schema,
+};
 use crate::diag::Source;
 use crate::diff::Action;
 use crate::drive::{Figures, Options, Request, Site};
@@ -535,4 +538,18 @@ fn own_prices_are_in_every_form_and_beside_the_list() {
     let survey = report.environments.iter().find(|it| it.environment == "stage");
     let survey = survey.and_then(|it| it.cost.clone().ok().flatten()).expect("it is priced");
     assert_eq!(survey.total().monthly.now, paid, "the comparison has the same figures");
+}
+
+#[test]
+fn a_difference_is_what_its_schema_says_and_adds_up() {
+    use crate::estimate::difference::Side;
+    let (small, lab) = (report(SMALL, "prod"), report(LAB, "stage"));
+    let (before, after) = (Side::of(&small.after), Side::of(&lab.after));
+    let document = cost::diff::json(&before, &after);
+    fits(&document, &cost_diff_schema());
+    let printed = cost::json::json(&lab.after).to_string();
+    let read = Side::read(printed.as_bytes()).expect("what we print is what we read");
+    assert_eq!(cost::diff::json(&before, &read)["differences"], document["differences"]);
+    let same = cost::diff::json(&read, &after);
+    assert_eq!((&same["differences"], &same["monthly"]), (&Json::Array(Vec::new()), &"0".into()));
 }
