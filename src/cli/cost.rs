@@ -3,7 +3,7 @@
 use super::setting::Setting;
 use super::{Exit, compare};
 use crate::diag::{Code, Diagnostic};
-use crate::drive::{BookChoice, Compiled, Figures, Files, Options, Problem};
+use crate::drive::{BookChoice, Compiled, Figures, Files, Front, Options, Planned, Problem};
 use crate::estimate::difference::Side;
 use crate::estimate::wire::{self, Paid};
 use crate::estimate::{self, Estimate, Moment, Terms};
@@ -87,6 +87,13 @@ impl Setting {
         let names: Vec<&str> = resources.map(|addr| &*addr.name).collect();
         self.figures(args, &names)
     }
+
+    /// Warns of own prices that are for nothing in a plan, each at its place in their file.
+    pub(super) fn warn_of_idle(&self, figures: &Figures, planned: &Planned, front: &Front) {
+        if let Some(file) = &figures.rates_file {
+            self.say_findings_of(&figures.idle(&planned.plan, front), Some(file));
+        }
+    }
 }
 
 pub(super) fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
@@ -100,6 +107,7 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
     let planned = setting.site.foresee(&compiled, &Options::default())?;
     let front = &compiled.front;
     let figures = setting.figures_for(&typed.figures, &compiled)?;
+    setting.warn_of_idle(&figures, &planned, front);
     let terms = figures.terms();
     let (plan, provider) = (&planned.plan, &*front.provider);
     let estimate = estimate::estimate(plan, &front.resolved, provider, &terms, Moment::After);

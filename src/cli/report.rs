@@ -49,6 +49,7 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Problem> {
     let figures = setting.figures_for(&typed.figures, &compiled)?;
     let options = Options { figures: figures.clone(), ..Options::default() };
     let planned = site.foresee(&compiled, &options)?;
+    setting.warn_of_idle(&figures, &planned, &compiled.front);
     let now = site.world.now();
     let report = review::build(Sources {
         tool_version: env!("CARGO_PKG_VERSION"),

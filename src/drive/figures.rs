@@ -4,10 +4,11 @@
 //! verifies. The files beside a blueprint are `dsenv.usage.yaml` and `dsenv.rates.yaml`, after its own name;
 //! what the command line names goes before them.
 
-use super::{Problem, Site};
+use super::{Front, Problem, Site};
 use crate::diag::{Code, Diagnostic, Findings, Source};
 use crate::estimate::read::{self, Use};
-use crate::estimate::{BUILT_IN, Rates, Terms};
+use crate::estimate::{self, BUILT_IN, Rates, Rule, Terms};
+use crate::plan::Plan;
 use crate::world::DiskErrorKind;
 use crate::yaml;
 use dsenv_sdk::prices::{Book, Cloud};
@@ -27,13 +28,16 @@ pub struct Figures {
     pub rates: Rates,
     /// How resources are used.
     pub usage: Use,
+    /// The file of own prices; `None` where there is none.
+    pub rates_file: Option<Source>,
 }
 
 impl Default for Figures {
     /// The book of the program, and nothing else.
     fn default() -> Figures {
         let (rates, usage) = (Rates::default(), Use::default());
-        Figures { book: Book::builtin(), book_from: BUILT_IN.to_owned(), rates, usage }
+        let book_from = BUILT_IN.to_owned();
+        Figures { book: Book::builtin(), book_from, rates, usage, rates_file: None }
     }
 }
 
@@ -47,6 +51,21 @@ impl Figures {
             usage: self.usage.resources.clone(),
             usual: self.usage.kinds.clone(),
         }
+    }
+
+    /// Warns of own prices for the provider and region of a plan that are for nothing in it: a discount with a
+    /// mistyped name would be lost in silence. Those for other places are for other environments.
+    pub fn idle(&self, plan: &Plan, front: &Front) -> Findings {
+        let terms = self.terms();
+        let idle = estimate::idle(plan, &front.resolved, &*front.provider, &terms);
+        let warning = |rule: &Rule| {
+            let environment = &front.resolved.environment;
+            let message = format!("nothing in `{environment}` is charged by this rate");
+            let help =
+                "`dsenv cost --json` has what there is: the key of a charge, the type of a machine";
+            Diagnostic::warning(Code::E1011, message).at(rule.span).help(help)
+        };
+        idle.into_iter().map(warning).collect()
     }
 }
 
@@ -126,7 +145,7 @@ impl Site {
             usage = read;
             remarks.push((Some(source.clone()), unless_refused(source, findings)?));
         }
-        let mut rates = Rates::default();
+        let (mut rates, mut rates_file) = (Rates::default(), None);
         if let Some(source) = self.beside(files.rates.as_deref(), "rates")? {
             let mut providers = self.registry.names();
             let own = providers.clone();
@@ -137,10 +156,11 @@ impl Site {
             let around = read::Around { listed: book.currency(), providers: &providers, own: &own };
             let (read, findings) = read::rates(&source, around);
             rates = read;
+            rates_file = Some(source.clone());
             remarks.push((Some(source.clone()), unless_refused(source, findings)?));
         }
         remarks.retain(|(_, findings)| !findings.is_empty());
-        Ok((Figures { book, book_from, rates, usage }, remarks))
+        Ok((Figures { book, book_from, rates, usage, rates_file }, remarks))
     }
 
     fn is_own(&self, provider: &str) -> bool {

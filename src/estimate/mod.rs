@@ -32,7 +32,7 @@ pub use sum::{Bounds, Total};
 use crate::diff::Action;
 use crate::plan::Plan;
 use crate::resolve::Resolved;
-use dsenv_sdk::cost::{Charge, Costing, Planned, Usage};
+use dsenv_sdk::cost::{Charge, Costing, Planned, Rate, Usage};
 use dsenv_sdk::prices::{Book, Currency, Date};
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::value::Map;
@@ -196,6 +196,33 @@ pub fn effect(
     Some(Effect { before: at(Moment::Before), after: at(Moment::After) })
 }
 
+/// Returns the own prices that are for this provider and region, and for nothing that a plan comes to: of a
+/// service that it does not use, or with a name that is mistyped.
+pub fn idle<'t>(
+    plan: &Plan,
+    resolved: &Resolved,
+    provider: &dyn Provider,
+    terms: &'t Terms<'_>,
+) -> Vec<&'t Rule> {
+    let region = region(plan, resolved);
+    let of = |rule: &&Rule| rule.is_of(provider.name(), region);
+    let mut idle: Vec<&Rule> = terms.rates.rules.iter().filter(of).collect();
+    let charges = |costing: &Costing<'_>| provider.cost(costing);
+    each_resource(plan, resolved, provider, terms, Moment::After, &mut |costing| {
+        for charge in charges(costing) {
+            for rate in [&charge.now.rate, &charge.ceiling.rate] {
+                let rates =
+                    if let Rate::Dearest(all) = rate { all.iter().collect() } else { vec![rate] };
+                for rate in rates {
+                    let sold = rates::Sold { provider: provider.name(), region, rate };
+                    idle.retain(|rule| !rule.is_for(sold));
+                }
+            }
+        }
+    });
+    idle
+}
+
 /// One node at one moment.
 struct Node<'a> {
     addr: &'a Addr,
@@ -213,6 +240,49 @@ pub fn estimate(
     terms: &Terms<'_>,
     moment: Moment,
 ) -> Estimate {
+    let region = region(plan, resolved);
+    let currency = terms.currency();
+    let pricing = line::Pricing {
+        book: terms.book,
+        rates: terms.rates,
+        provider: provider.name(),
+        currency,
+        cloud: provider.cloud(),
+        region,
+    };
+    let charged = terms.charges(provider);
+    let mut resources = Vec::new();
+    each_resource(plan, resolved, provider, terms, moment, &mut |costing| {
+        let charges = if charged { provider.cost(costing) } else { Vec::new() };
+        resources.push(cost(costing, &charges, resolved, provider, &pricing));
+    });
+    Estimate {
+        currency,
+        provider: provider.name().to_owned(),
+        region: region.map(str::to_owned),
+        book: terms.book.digest(),
+        book_from: terms.book_from.to_owned(),
+        exchanges: terms.rates.exchanges.clone(),
+        as_of: terms.book.as_of(),
+        resources,
+    }
+}
+
+/// The region that prices are of: the one that the environment names, else the one that it is bound to.
+fn region<'a>(plan: &'a Plan, resolved: &'a Resolved) -> Option<&'a str> {
+    let bound = plan.bound.binding.as_ref().map(|binding| binding.region.as_str());
+    resolved.region.as_deref().or(bound)
+}
+
+/// Calls `visit` with each resource of a plan and its nodes, by address.
+fn each_resource(
+    plan: &Plan,
+    resolved: &Resolved,
+    provider: &dyn Provider,
+    terms: &Terms<'_>,
+    moment: Moment,
+    visit: &mut dyn FnMut(&Costing<'_>),
+) {
     let nodes = nodes(plan, provider, moment);
     let planned: Vec<Planned<'_>> = nodes
         .iter()
@@ -229,36 +299,12 @@ pub fn estimate(
         let entry = by_owner.entry(node.addr.owner());
         entry.or_insert_with(|| (node.kind, Vec::new())).1.push(*planned);
     }
-    let region = plan.bound.binding.as_ref().map(|binding| binding.region.as_str());
-    let region = resolved.region.as_deref().or(region);
-    let currency = terms.currency();
-    let pricing = line::Pricing {
-        book: terms.book,
-        rates: terms.rates,
-        provider: provider.name(),
-        currency,
-        cloud: provider.cloud(),
-        region,
-    };
-    let charged = terms.charges(provider);
-    let costed = by_owner.into_iter().map(|(addr, (kind, mut nodes))| {
+    let region = region(plan, resolved);
+    for (addr, (kind, mut nodes)) in by_owner {
         nodes.sort_by_key(|node| node.addr);
         let usage = usage(&addr, kind, resolved, terms);
         let kind = dsenv_sdk::kinds::kind(kind).map_or("", |kind| kind.name);
-        let costing =
-            Costing { addr: &addr, kind, region, nodes: &nodes, all: &all, usage: &usage };
-        let charges = if charged { provider.cost(&costing) } else { Vec::new() };
-        cost(&costing, &charges, resolved, provider, &pricing)
-    });
-    Estimate {
-        currency,
-        provider: provider.name().to_owned(),
-        region: region.map(str::to_owned),
-        book: terms.book.digest(),
-        book_from: terms.book_from.to_owned(),
-        exchanges: terms.rates.exchanges.clone(),
-        as_of: terms.book.as_of(),
-        resources: costed.collect(),
+        visit(&Costing { addr: &addr, kind, region, nodes: &nodes, all: &all, usage: &usage });
     }
 }
 

@@ -9,6 +9,7 @@
 //! ## Why
 //! Rules never add up: a price that is 10 % and then 5 % off is one that nobody has in a contract.
 
+use crate::diag::Span;
 use dsenv_sdk::cost::{MACHINE_HOUR, Rate};
 use dsenv_sdk::prices::search::is_like;
 use dsenv_sdk::prices::{Currency, Date, Exchange, Money, Purchase};
@@ -58,6 +59,8 @@ pub struct Rule {
     pub as_of: Date,
     /// What else must be known of it.
     pub note: Option<String>,
+    /// Where it stands in its file.
+    pub span: Span,
 }
 
 /// What a rule gives.
@@ -144,10 +147,14 @@ impl Rule {
         machines && !fits(self.service(), Some(MACHINE_HOUR))
     }
 
-    fn is_for(&self, sold: Sold<'_>) -> bool {
-        let place = fits(self.provider.as_deref(), Some(sold.provider))
-            && fits(self.region.as_deref(), sold.region);
-        place
+    /// Whether it is for anything at all of a provider in a region.
+    pub(super) fn is_of(&self, provider: &str, region: Option<&str>) -> bool {
+        fits(self.provider.as_deref(), Some(provider)) && fits(self.region.as_deref(), region)
+    }
+
+    /// Whether it is for what is sold, also where a more specific one wins.
+    pub(super) fn is_for(&self, sold: Sold<'_>) -> bool {
+        self.is_of(sold.provider, sold.region)
             && match sold.rate {
                 Rate::Machine { ty, purchase, .. } => {
                     fits(self.service(), Some(MACHINE_HOUR))

@@ -5,7 +5,7 @@
 
 use crate::blueprint::Budget;
 use crate::diag::{Code, Diagnostic, Findings};
-use crate::estimate::{Costed, Estimate, Total};
+use crate::estimate::{Conversion, Costed, Estimate, Total};
 use dsenv_sdk::prices::Money;
 use rust_decimal::Decimal;
 
@@ -68,20 +68,25 @@ fn verdict(
     after: &Estimate,
     budget: &Budget,
 ) -> Option<Diagnostic> {
-    let of = |amount: Decimal| Money { amount, currency: most.currency };
-    if most.currency != after.currency {
+    let of = |amount: Decimal| Money { amount, currency: after.currency };
+    let Some((most, said)) = in_currency_of(after, most) else {
         let message = format!(
             "the budget of {whose} is in {}, and prices are in {}",
             most.currency, after.currency
         );
-        let help = format!("give the budget in {}", after.currency);
+        let help = format!(
+            "give the budget in {to}, or a rate in dsenv.rates.yaml: `exchange: {{from: {from}, rate: ..., on: \
+             2026-01-01, source: ...}}`",
+            from = most.currency,
+            to = after.currency
+        );
         return Some(Diagnostic::error(Code::E0822, message).help(help));
-    }
+    };
     let ceiling = total.monthly.ceiling;
     if ceiling > most.amount {
         let least = if total.missing > 0 { "at least " } else { "" };
         let message = format!(
-            "{whose} can come to {least}{} a month, {} more than its budget of {most}",
+            "{whose} can come to {least}{} a month, {} more than its budget of {said}",
             of(ceiling),
             of(ceiling - most.amount)
         );
@@ -91,7 +96,7 @@ fn verdict(
     }
     if total.missing > 0 && budget.waived.is_none() {
         let message = format!(
-            "{whose} can come to at least {} a month of its budget of {most}, and {} without a price: how \
+            "{whose} can come to at least {} a month of its budget of {said}, and {} without a price: how \
              much more, nobody can tell",
             of(ceiling),
             if total.missing == 1 {
@@ -108,12 +113,30 @@ fn verdict(
     {
         let percent = (ceiling * Decimal::from(100) / most.amount).round();
         let message = format!(
-            "{whose} can come to {} a month: {percent} % of its budget of {most}",
+            "{whose} can come to {} a month: {percent} % of its budget of {said}",
             of(ceiling)
         );
         return Some(Diagnostic::warning(Code::E0821, message));
     }
     None
+}
+
+/// A budget in the currency of the estimate, and how it is told: with the rate and its day, where it is
+/// converted by one. `None` without a rate.
+fn in_currency_of(after: &Estimate, most: Money) -> Option<(Money, String)> {
+    if most.currency == after.currency {
+        return Some((most, most.to_string()));
+    }
+    let fits =
+        |it: &&Conversion| it.exchange.from == most.currency && it.exchange.to == after.currency;
+    let Conversion { exchange, source } = after.exchanges.iter().find(fits)?;
+    let converted = most.convert(exchange).ok()?;
+    let said = format!(
+        "{most}, which is {converted} at {} of {} ({source})",
+        exchange.rate.normalize(),
+        exchange.as_of
+    );
+    Some((converted, said))
 }
 
 #[cfg(test)]
@@ -142,13 +165,22 @@ mod tests {
     }
 
     fn check(budget: Budget, resources: Vec<Costed>, expected: Expect) {
+        check_with(Vec::new(), budget, resources, expected);
+    }
+
+    fn check_with(
+        exchanges: Vec<Conversion>,
+        budget: Budget,
+        resources: Vec<Costed>,
+        expected: Expect,
+    ) {
         let estimate = Estimate {
             currency: Currency::USD,
             provider: "aws".to_owned(),
             region: None,
             book: String::new(),
             book_from: String::new(),
-            exchanges: Vec::new(),
+            exchanges,
             as_of: None,
             resources,
         };
@@ -210,6 +242,36 @@ mod tests {
             expect![[r#"
             Error E0822: the budget of the environment is in EUR, and prices are in USD
         "#]],
+        );
+    }
+
+    #[test]
+    fn a_budget_in_another_currency_is_converted_by_a_rate_with_its_day() {
+        use dsenv_sdk::prices::{Date, Exchange};
+        let exchange = Exchange {
+            from: Currency::EUR,
+            to: Currency::USD,
+            rate: Decimal::new(11, 1),
+            as_of: Date::parse("2026-11-30").expect("a day"),
+        };
+        let euros = || vec![Conversion { exchange, source: "ECB".to_owned() }];
+        let of = |ceiling| vec![costed("a", "ada", 10, ceiling, false)];
+        check_with(euros(), total("100 EUR"), of(87), expect![[""]]);
+        check_with(
+            euros(),
+            total("100 EUR"),
+            of(111),
+            expect![[r#"
+                Error E0821: the environment can come to $111.00 a month, $1.00 more than its budget of €100.00, which is $110.00 at 1.1 of 2026-11-30 (ECB)
+            "#]],
+        );
+        check_with(
+            euros(),
+            total("100 GBP"),
+            of(10),
+            expect![[r#"
+                Error E0822: the budget of the environment is in GBP, and prices are in USD
+            "#]],
         );
     }
 

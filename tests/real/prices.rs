@@ -181,3 +181,30 @@ fn a_damaged_fetched_book_is_not_used_and_said() {
     let ran = place.ok(&["catalog", "search", "--type", "m7i.large", "--builtin"]);
     assert!(ran.out.contains("(built in)"), "{}", ran.out);
 }
+
+#[test]
+fn a_rate_for_nothing_is_said_and_one_for_elsewhere_is_not() {
+    let place = Place::with_environments(
+        r#"blueprint: typo
+resources:
+  net: {kind: network, cidr: 10.1.0.0/16, nat: none}
+  desk: {kind: machine, type: m7i.large, disk: 20GiB}
+environments:
+  prod: {provider: aws, region: us-east-1}
+"#,
+        vec!["prod"],
+    );
+    place.write(
+        "dsenv.rates.yaml",
+        "rates:
+  - {provider: aws, type: m7i.large, percent: 5, source: contract, as_of: 2026-01-01}
+  - {provider: aws, type: m7l.large, percent: 30, source: contract, as_of: 2026-01-01}
+  - {provider: aws, region: eu-west-1, service: 'bucket/*', percent: 9, source: contract, as_of: 2026-01-01}
+  - {provider: gcp, percent: 7, source: contract, as_of: 2026-01-01}
+",
+    );
+    let said = place.ok(&["cost", "-e", "prod"]).err;
+    assert_eq!(said.matches("E1011").count(), 1, "{said}");
+    assert!(said.contains("dsenv.rates.yaml:3"), "{said}");
+    assert!(place.ok(&["report", "-e", "prod"]).err.contains("E1011"));
+}

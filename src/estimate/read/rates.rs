@@ -127,6 +127,7 @@ fn rule(reader: &mut Reader, node: &Node, around: Around<'_>) -> Option<Rule> {
         source: source?,
         as_of: as_of?,
         note,
+        span: node.span,
     };
     if rule.contradicts_itself() {
         let message = format!(

@@ -1,6 +1,6 @@
 //! What own prices do to a line: by examples, and for any rules at all.
 
-use crate::diag::Source;
+use crate::diag::{Source, Span};
 use crate::estimate::line::Pricing;
 use crate::estimate::rates::{Gives, Rates, Rule};
 use crate::estimate::read::{self, Around};
@@ -286,6 +286,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             source: "contract".to_owned(),
             as_of: day(),
             note: None,
+            span: Span::at(0),
         })
         .prop_filter("it is for something", |rule| !rule.contradicts_itself())
 }
