@@ -67,6 +67,22 @@ fn a_fetched_book_is_used_from_then_on() {
     let text = place.ok(&["cost", "-e", "prod"]).out;
     assert!(text.contains("cache/dsenv/prices/prices.book"), "{text}");
 
+    // A class of databases that the book of the program has no price of.
+    place.write(
+        "db.yaml",
+        "blueprint: db
+resources:
+  net: {kind: network, cidr: 10.1.0.0/16, nat: none}
+  features: {kind: database, engine: postgres, version: \"18\", type: db.m7i.large}
+environments:
+  prod: {provider: aws, region: us-east-1}
+",
+    );
+    let missing =
+        |more: &[&str]| place.json(&[&["cost", "-f", "db.yaml"], more].concat())["missing"].clone();
+    assert_eq!(missing(&["--builtin"])[0]["name"], "server");
+    assert_eq!(missing(&[]), serde_json::json!([]));
+
     for (provider, region, ty) in
         [("azure", "westeurope", "Standard_D2s_v5"), ("gcp", "us-central1", "n2-standard-4")]
     {
@@ -259,7 +275,7 @@ fn prices_that_differ_too_much_are_refused_without_force() {
     let ran = update(&place, &server, "aws", "us-east-1", &["--force"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let tables = server.asked().iter().filter(|it| it.path.ends_with(".csv")).count();
-    assert_eq!(tables, 3, "what was fetched is not fetched again");
+    assert_eq!(tables, 5, "what was fetched is not fetched again");
 
     let dear = Lists { times: 20, ..Lists::new() };
     let server = Server::start(move |asked| dear.answer(asked));

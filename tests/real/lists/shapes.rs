@@ -74,6 +74,14 @@ impl Lists {
                 );
             }
         }
+        // A table of databases has columns of its own.
+        if service == "AmazonRDS" {
+            text = text.replace(
+                "\"Tenancy\",\"Operating System\"",
+                "\"Database Engine\",\"Deployment Option\"",
+            );
+            text += "\"S\",\"J\",\"R\",\"OnDemand\",\"a server\",\"2026-11-01\",\"0\",\"Inf\",\"Hrs\",\"0.1980000000\",\"USD\",\"Database Instance\",\"AWS Region\",\"db.m7i.large\",\"PostgreSQL\",\"Single-AZ\",\"No license required\",\"InstanceUsage:db.m7i.large\",,,,\"us-east-1\"\n";
+        }
         if service == "AmazonVPC" {
             text += "\"S\",\"J\",\"R\",\"OnDemand\",\"an address\",\"2026-11-01\",\"0\",\"Inf\",\"Hrs\",\"0.0050000000\",\"USD\",,\"AWS Region\",,,,,\"USE1-PublicIPv4:InUseAddress\",,,,\"us-east-1\"\n";
         }
@@ -119,7 +127,8 @@ fn aws_index() -> String {
             r#""{service}": {{"offerCode": "{service}", "versionIndexUrl": "/offers/v1.0/aws/{service}/index.json", "currentVersionUrl": "/offers/v1.0/aws/{service}/current/index.json", "currentRegionIndexUrl": "/offers/v1.0/aws/{service}/current/region_index.json"}}"#
         )
     };
-    let offers: Vec<String> = ["AmazonEC2", "AmazonS3", "AmazonVPC"].map(offer).to_vec();
+    let offers: Vec<String> =
+        ["AmazonEC2", "AmazonEFS", "AmazonRDS", "AmazonS3", "AmazonVPC"].map(offer).to_vec();
     let offers = offers.join(", ");
     format!(
         r#"{{"formatVersion": "v1.0", "disclaimer": "for information", "publicationDate": "2026-11-25T17:45:21Z", "offers": {{{offers}}}}}"#

@@ -19,7 +19,7 @@ use std::io::Read;
 const ROWS_MAX: u64 = 50_000_000;
 
 /// The services whose tables are read.
-pub const SERVICES: &[&str] = &["AmazonEC2", "AmazonS3", "AmazonVPC"];
+pub const SERVICES: &[&str] = &["AmazonEC2", "AmazonEFS", "AmazonRDS", "AmazonS3", "AmazonVPC"];
 
 /// Which usage is which cost driver: service, usage without the region before it, unit, key, by how much the
 /// price is divided.
@@ -35,6 +35,10 @@ const USAGE: &[(&str, &str, &str, &str, i64)] = &[
     ("AmazonEC2", "EBS:SnapshotUsage", "GB-Mo", "snapshot/GB-month", 1),
     ("AmazonEC2", "NatGateway-Hours", "Hrs", "nat/hour", 1),
     ("AmazonEC2", "NatGateway-Bytes", "GB", "nat/GB", 1),
+    ("AmazonEFS", "TimedStorage-ByteHrs", "GB-Mo", "share/standard/GB-month", 1),
+    ("AmazonEFS", "IATimedStorage-ByteHrs", "GB-Mo", "share/infrequent/GB-month", 1),
+    ("AmazonEFS", "TimedStorage-Z-ByteHrs", "GB-Mo", "share/one-zone/GB-month", 1),
+    ("AmazonEFS", "IATimedStorage-Z-ByteHrs", "GB-Mo", "share/one-zone-infrequent/GB-month", 1),
     ("AmazonS3", "TimedStorage-ByteHrs", "GB-Mo", "bucket/standard/GB-month", 1),
     ("AmazonS3", "TimedStorage-SIA-ByteHrs", "GB-Mo", "bucket/infrequent/GB-month", 1),
     ("AmazonS3", "TimedStorage-ZIA-ByteHrs", "GB-Mo", "bucket/one-zone-infrequent/GB-month", 1),
@@ -42,6 +46,22 @@ const USAGE: &[(&str, &str, &str, &str, i64)] = &[
     ("AmazonS3", "Requests-Tier2", "Requests", "bucket/standard/read", 1),
     ("AmazonVPC", "PublicIPv4:InUseAddress", "Hrs", "ipv4/hour", 1),
 ];
+
+/// The same of RDS: usage, unit, and the key behind the engine. What has no engine is for each of them.
+const DATABASE_USAGE: &[(&str, &str, &str)] = &[
+    ("RDS:GP2-Storage", "GB-Mo", "storage/gp2/GB-month"),
+    ("RDS:GP3-Storage", "GB-Mo", "storage/gp3/GB-month"),
+    ("RDS:PIOPS-Storage", "GB-Mo", "storage/io1/GB-month"),
+    ("RDS:StorageUsage", "GB-Mo", "storage/magnetic/GB-month"),
+    ("RDS:Multi-AZ-GP2-Storage", "GB-Mo", "storage/gp2/ha/GB-month"),
+    ("RDS:Multi-AZ-GP3-Storage", "GB-Mo", "storage/gp3/ha/GB-month"),
+    ("RDS:PIOPS", "IOPS-Mo", "storage/io1/IOPS-month"),
+    ("RDS:GP3-PIOPS", "IOPS-Mo", "storage/gp3/IOPS-month"),
+    ("RDS:ChargedBackupUsage", "GB-Mo", "backup/GB-month"),
+];
+
+/// The engines of databases, by their names in the list.
+const ENGINES: &[(&str, &str)] = &[("MySQL", "mysql"), ("PostgreSQL", "postgres")];
 
 #[derive(Deserialize)]
 struct Index {
@@ -123,8 +143,13 @@ impl Columns {
             at.get(&bare(name)).copied().ok_or_else(lacks)
         };
         let product = MACHINE.iter().map(|(name, _)| *name);
-        let product =
-            product.chain(["instancetype", "operatingsystem", "locationtype", "regioncode"]);
+        let product = product.chain([
+            "instancetype",
+            "operatingsystem",
+            "locationtype",
+            "regioncode",
+            "databaseengine",
+        ]);
         Ok(Columns {
             term: must("TermType")?,
             unit: must("Unit")?,
@@ -184,20 +209,22 @@ pub fn prices(
         if !here {
             continue;
         }
-        if let Some((what, price)) = figure(&columns, &row, service, book) {
-            found.add(region, what, price);
+        if let Some((all, price)) = figure(&columns, &row, service, book) {
+            for what in all {
+                found.add(region, what, price);
+            }
         }
     }
     Ok(found.figures(Cloud::Aws, AWS, published))
 }
 
-/// What a row is the price of; `None` for one of another sort.
+/// What a row is the price of, mostly one thing; `None` for one of another sort.
 fn figure(
     columns: &Columns,
     row: &StringRecord,
     service: &str,
     book: &Book,
-) -> Option<(What, Price)> {
+) -> Option<(Vec<What>, Price)> {
     if &row[columns.term] != "OnDemand" || &row[columns.currency] != "USD" {
         return None;
     }
@@ -207,21 +234,67 @@ fn figure(
     {
         // A machine that costs nothing is one that another row is the price of.
         let hourly = &row[columns.unit] == "Hrs" && price.ten_billionths > 0;
-        return machine(columns, row, book).filter(|_| hourly).map(|what| (what, price));
+        return machine(columns, row, book).filter(|_| hourly).map(|what| (vec![what], price));
+    }
+    if service == "AmazonRDS" {
+        let keys = database(columns, row).filter(|_| price.ten_billionths > 0)?;
+        let rates = keys.into_iter().map(|key| rate(columns, row, key));
+        return Some((rates.collect::<Option<Vec<What>>>()?, price));
     }
     let usage = without_region(&row[columns.usage]);
     let known = USAGE.iter().find(|(of, name, unit, ..)| {
         *of == service && *name == usage && *unit == &row[columns.unit]
     });
     let (.., key, per) = known?;
+    // Rounds half a ten-billionth up at most.
+    let price = Price { ten_billionths: (price.ten_billionths + per / 2) / per, ..price };
+    Some((vec![rate(columns, row, (*key).to_owned())?], price))
+}
+
+/// The step of a rate that a row is; `None` for one without bounds.
+fn rate(columns: &Columns, row: &StringRecord, key: String) -> Option<What> {
     let bound = |text: &str| text.split('.').next().and_then(|whole| whole.parse::<u64>().ok());
     let from = bound(&row[columns.from])?;
     let to = &row[columns.to];
     let to = if to == "Inf" { None } else { Some(bound(to)?) };
-    let unit = key.rsplit('/').next().unwrap_or(key).to_owned();
-    // Rounds half a ten-billionth up at most.
-    let price = Price { ten_billionths: (price.ten_billionths + per / 2) / per, ..price };
-    Some((What::Rate { key: (*key).to_owned(), unit, from, to }, price))
+    let unit = key.rsplit('/').next().unwrap_or(&key).to_owned();
+    Some(What::Rate { key, unit, from, to })
+}
+
+/// The keys that a row of RDS is the price of: one, or one an engine where it is for any.
+///
+/// Usage names classes in short (`Multi-AZUsage:db.r5.12xl`), so a class is read from its own column. A
+/// cluster with readable standbys (`Multi-AZClusterUsage`) is something else, and so are engines with a licence.
+fn database(columns: &Columns, row: &StringRecord) -> Option<Vec<String>> {
+    let usage = without_region(&row[columns.usage]);
+    let of = columns.product(row, "databaseengine").unwrap_or("Any");
+    let any = ["", "Any"].contains(&of);
+    let engines = ENGINES.iter().filter(|(name, _)| any || *name == of).map(|(_, key)| *key);
+    let class = match usage.split_once(':') {
+        Some(("InstanceUsage", _)) => Some("hour"),
+        Some(("Multi-AZUsage", _)) => Some("ha/hour"),
+        _ => None,
+    };
+    let rest = match class {
+        Some(hour) => {
+            let ours =
+                [("productfamily", "Database Instance"), ("licensemodel", "No license required")];
+            let plain = ours.iter().all(|(name, it)| columns.product(row, name) == Some(*it));
+            let name =
+                columns.product(row, "instancetype").filter(|name| name.starts_with("db."))?;
+            if any || !plain || &row[columns.unit] != "Hrs" {
+                return None;
+            }
+            format!("{name}/{hour}")
+        }
+        None => {
+            let (_, _, key) = DATABASE_USAGE
+                .iter()
+                .find(|(name, unit, _)| *name == usage && *unit == &row[columns.unit])?;
+            (*key).to_owned()
+        }
+    };
+    Some(engines.map(|engine| format!("database/{engine}/{rest}")).collect())
 }
 
 fn machine(columns: &Columns, row: &StringRecord, book: &Book) -> Option<What> {

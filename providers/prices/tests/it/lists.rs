@@ -301,3 +301,101 @@ fn what_was_kept_is_read_again_and_a_cut_is_seen() {
     assert_eq!(highest.len(), 2);
     assert!(highest.iter().any(|it| it.price.to_string() == "$0.09"), "{highest:?}");
 }
+
+/// A row of RDS: usage, class, engine, licence, unit, price.
+fn database(rows: &[[&str; 7]]) -> String {
+    let columns = "\"SKU\",\"OfferTermCode\",\"RateCode\",\"TermType\",\"PriceDescription\",\"EffectiveDate\",\"StartingRange\",\"EndingRange\",\"Unit\",\"PricePerUnit\",\"Currency\",\"Product Family\",\"Location Type\",\"Instance Type\",\"Database Engine\",\"License Model\",\"usageType\",\"Deployment Option\",\"Region Code\"\n";
+    let row = |[family, usage, class, engine, licence, unit, price]: &[&str; 7]| {
+        let deployment = if usage.contains("Multi-AZ") { "Multi-AZ" } else { "Single-AZ" };
+        format!(
+            "\"S\",\"T\",\"R\",\"OnDemand\",\"d\",\"2026-11-01\",\"0\",\"Inf\",\"{unit}\",\"{price}\",\"USD\",\"{family}\",\"AWS Region\",\"{class}\",\"{engine}\",\"{licence}\",\"{usage}\",\"{deployment}\",\"eu-west-1\"\n"
+        )
+    };
+    let rows: String = rows.iter().map(row).collect();
+    [HEAD, columns, &rows].concat()
+}
+
+/// Facts of the published table: <https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonRDS/>.
+#[test]
+fn a_database_is_read_by_engine_and_class_and_its_disks_for_any() {
+    const FREE: &str = "No license required";
+    let table = database(&[
+        [
+            "Database Instance",
+            "EU-InstanceUsage:db.m7i.large",
+            "db.m7i.large",
+            "PostgreSQL",
+            FREE,
+            "Hrs",
+            "0.2090",
+        ],
+        [
+            "Database Instance",
+            "EU-Multi-AZUsage:db.r7g.2xl",
+            "db.r7g.2xlarge",
+            "MySQL",
+            FREE,
+            "Hrs",
+            "2.0980",
+        ],
+        [
+            "Database Instance",
+            "EU-Multi-AZClusterUsage:db.m6gd.l",
+            "db.m6gd.large",
+            "MySQL",
+            FREE,
+            "Hrs",
+            "0.9",
+        ],
+        [
+            "Database Instance",
+            "EU-InstanceUsage:db.m7i.large",
+            "db.m7i.large",
+            "Oracle",
+            "License included",
+            "Hrs",
+            "0.4",
+        ],
+        [
+            "Database Instance",
+            "EU-InstanceUsage:db.m7i.large",
+            "db.m7i.large",
+            "Aurora PostgreSQL",
+            FREE,
+            "Hrs",
+            "0.3",
+        ],
+        ["Database Storage", "EU-RDS:GP3-Storage", "", "Any", "", "GB-Mo", "0.1270"],
+        [
+            "Database Storage",
+            "EU-RDS:Multi-AZ-GP3-Storage",
+            "",
+            "PostgreSQL",
+            "",
+            "GB-Mo",
+            "0.2540",
+        ],
+        ["Database Storage", "EU-RDS:Mirror-GP2-Storage", "", "SQL Server", "", "GB-Mo", "0.2540"],
+        ["Storage Snapshot", "EU-RDS:ChargedBackupUsage", "", "Any", "", "GB-Mo", "0.0950"],
+        [
+            "Database Instance",
+            "EU-InstanceUsage:db.m7i.xlarge",
+            "db.m7i.xlarge",
+            "PostgreSQL",
+            FREE,
+            "Hrs",
+            "0.0000",
+        ],
+    ]);
+    let read = aws::prices(&mut table.as_bytes(), "AmazonRDS", "eu-west-1", &Book::builtin());
+    expect![[r#"
+        aws eu-west-1 aws-price-list 2026-11-25 0.095 rate database/mysql/backup/GB-month GB-month 0 -
+        aws eu-west-1 aws-price-list 2026-11-25 2.098 rate database/mysql/db.r7g.2xlarge/ha/hour hour 0 -
+        aws eu-west-1 aws-price-list 2026-11-25 0.127 rate database/mysql/storage/gp3/GB-month GB-month 0 -
+        aws eu-west-1 aws-price-list 2026-11-25 0.095 rate database/postgres/backup/GB-month GB-month 0 -
+        aws eu-west-1 aws-price-list 2026-11-25 0.209 rate database/postgres/db.m7i.large/hour hour 0 -
+        aws eu-west-1 aws-price-list 2026-11-25 0.127 rate database/postgres/storage/gp3/GB-month GB-month 0 -
+        aws eu-west-1 aws-price-list 2026-11-25 0.254 rate database/postgres/storage/gp3/ha/GB-month GB-month 0 -
+    "#]]
+    .assert_eq(&shown(&read.expect("a table")));
+}
