@@ -98,3 +98,47 @@ fn ten_times_the_resources_are_ten_times_the_work() {
         );
     }
 }
+
+/// The lines of ten times as many machines and buckets cost ten times the work, and no list is searched for each.
+#[test]
+fn ten_times_the_resources_are_ten_times_the_work_of_an_estimate() {
+    use dsenv::drive::{Options, Request, Site};
+    use dsenv::estimate::{Moment, Terms, estimate};
+    use dsenv::registry::Registry;
+    use dsenv::world::sim::{SimDisk, SimWorld};
+    use dsenv_sdk::prices::Book;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+    let of = |count: usize| {
+        let mut text = "blueprint: many\nresources:\n".to_owned();
+        text.push_str("  net: {kind: network, cidr: 10.0.0.0/16}\n");
+        for at in 0..count {
+            writeln!(text, "  m{at}: {{kind: machine, type: m7i.large}}").expect("a text grows");
+            writeln!(text, "  b{at}: {{kind: bucket}}").expect("a text grows");
+        }
+        text.push_str("environments:\n  prod: {provider: aws, region: us-east-1}\n");
+        let disk = SimDisk::new();
+        disk.put(Path::new("dsenv.yaml"), text.as_bytes());
+        let site = Site {
+            world: Arc::new(SimWorld::new(1, disk)),
+            file: PathBuf::from("dsenv.yaml"),
+            here: PathBuf::from("/"),
+            cache: PathBuf::from("/cache"),
+            variables: std::collections::BTreeMap::new(),
+            registry: Registry::built_in(),
+        };
+        let (compiled, _) = site.compile(&Request::default()).expect("it compiles");
+        let planned = site.foresee(&compiled, &Options::default()).expect("a plan");
+        let (book, front) = (Book::builtin(), &compiled.front);
+        let (plan, resolved) = (&planned.plan, &front.resolved);
+        work(|| {
+            let terms = Terms::of(&book);
+            let all = estimate(plan, resolved, &*front.provider, &terms, Moment::After);
+            assert!(all.total().missing == 0 && all.resources.len() == 2 * count + 1);
+        })
+    };
+    let (few, many) = (of(SMALL / 4), of(SMALL / 4 * 10));
+    let times = |few: u64, many: u64| many as f64 / few as f64;
+    let (calls, bytes) = (times(few.0, many.0), times(few.1, many.1));
+    assert!(calls < GROWTH_MAX && bytes < GROWTH_MAX, "{calls:.2} {bytes:.2}: {few:?} {many:?}");
+}
