@@ -21,6 +21,8 @@ pub struct Environment {
     pub ephemeral: bool,
     /// What it may cost.
     pub budget: Option<Budget>,
+    /// How long it lives, as written; what it does is a later version's.
+    pub ttl: Option<String>,
     /// What it sets, by path: `inputs.workers`, `features.size`.
     pub set: BTreeMap<String, (Span, Node)>,
     /// What it gives as inputs, by name.
@@ -50,10 +52,16 @@ impl Environment {
             region: None,
             ephemeral: false,
             budget: None,
+            ttl: None,
             set: BTreeMap::new(),
             inputs: BTreeMap::new(),
             later: Vec::new(),
         }
+    }
+
+    /// Where it stands; `None` for the one that no blueprint names.
+    pub fn place(&self) -> Option<Span> {
+        Some(self.name.span).filter(|span| span.start != span.end)
     }
 
     /// Says which of its fields this version does not build; asked only of the environment that is
@@ -141,6 +149,7 @@ fn read_one(name: Text, body: &Map, findings: &mut Findings) -> Option<Environme
         region: text("region", findings),
         ephemeral,
         budget: body.value("budget").and_then(|node| budget::read(node, findings)),
+        ttl: body.value("ttl").and_then(Node::scalar_text).map(str::to_owned),
         set: nodes("set", findings),
         inputs: nodes("inputs", findings),
         later: body

@@ -11,12 +11,16 @@ mod budget;
 mod environments;
 mod inputs;
 mod names;
+mod packs;
+mod policies;
 
 pub use budget::Budget;
 pub use environments::Environment;
 pub(crate) use inputs::plain_value;
 pub use inputs::{Input, InputType, read_typed};
 pub use names::{RESERVED, check_name};
+pub use packs::PACKS;
+pub use policies::{Enforce, Over, Policy, Waiver};
 
 use crate::diag::{Code, Diagnostic, Findings, Source, Span, suggest};
 use crate::yaml::{self, Map, Node, NodeKind};
@@ -45,17 +49,6 @@ pub struct Block {
     pub kind: &'static Kind,
     /// The whole block.
     pub node: Node,
-}
-
-/// One rule under `policies`.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// Its name, and where.
-    pub name: Text,
-    /// The CEL rule, and where it stands.
-    pub rule: Text,
-    /// What is said when it does not hold.
-    pub message: Option<String>,
 }
 
 /// One entry of `removed`: what dsenv forgets instead of deleting.
@@ -89,8 +82,10 @@ pub struct Blueprint {
     pub vary: BTreeMap<String, (Span, Node)>,
     /// Its environments; there is always at least one.
     pub environments: BTreeMap<String, Environment>,
-    /// Its rules.
+    /// Its rules, those of the packs that it asks for among them.
     pub policies: Vec<Policy>,
+    /// What may break a rule for a while, and why.
+    pub waivers: Vec<Waiver>,
     /// What `dsenv output` shows.
     pub outputs: BTreeMap<String, (Span, Node)>,
     /// What is forgotten or deleted when its block is gone.
@@ -110,6 +105,7 @@ const TOP_LEVEL: &[&str] = &[
     "removed",
     "resources",
     "vary",
+    "waive",
 ];
 
 /// Top-level blocks that the language names and this version does not build.
@@ -137,6 +133,7 @@ pub fn parse_unnamed(source: &Source) -> (Option<Blueprint>, Findings) {
     let name = read_name(map, node.span, &mut findings);
     let is_named = name.is_ok();
     let resources = read_resources(map, node.span, &mut findings);
+    let policies = policies::read(map, &mut findings);
     let mut blueprint = Blueprint {
         name: name.unwrap_or_else(|span| Text { text: "unnamed".to_owned(), span }),
         is_named,
@@ -147,7 +144,8 @@ pub fn parse_unnamed(source: &Source) -> (Option<Blueprint>, Findings) {
         resources,
         vary: read_nodes(map, "vary", &mut findings),
         environments: environments::read(map, &mut findings),
-        policies: read_policies(map, &mut findings),
+        waivers: policies::read_waivers(map, &policies, &mut findings),
+        policies,
         outputs: read_nodes(map, "outputs", &mut findings),
         removed: read_removed(map, &mut findings),
         digest: digest(&node),
@@ -326,36 +324,6 @@ fn read_nodes(map: &Map, key: &str, findings: &mut Findings) -> BTreeMap<String,
         }
     }
     block.iter().map(|e| (e.key.clone(), (e.key_span, e.value.clone()))).collect()
-}
-
-fn read_policies(map: &Map, findings: &mut Findings) -> Vec<Policy> {
-    let items = items_of(map, "policies", findings);
-    let mut policies: Vec<Policy> = Vec::new();
-    for item in items {
-        let Some(body) = mapping(item, "policies", findings) else { continue };
-        refuse_unknown_keys(body, &["name", "rule", "message"], "a policy", findings);
-        let field = |key: &str| body.value(key).and_then(Node::as_text);
-        match (field("name"), body.value("rule").zip(field("rule"))) {
-            (Some(name), Some((node, rule))) => {
-                let span = body.value("name").map_or(item.span, |node| node.span);
-                if let Some(first) = policies.iter().find(|policy| policy.name.text == name) {
-                    let message = format!("there is a policy `{name}` already");
-                    let twice = Diagnostic::error(Code::E0308, message).at(span);
-                    findings.push(twice.label(first.name.span, "first written here"));
-                }
-                policies.push(Policy {
-                    name: Text { text: name.to_owned(), span },
-                    rule: Text { text: rule.to_owned(), span: node.span },
-                    message: field("message").map(str::to_owned),
-                });
-            }
-            _ => {
-                let message = "a policy has a `name` and a `rule`, both text";
-                findings.push(Diagnostic::error(Code::E0206, message).at(item.span));
-            }
-        }
-    }
-    policies
 }
 
 fn read_removed(map: &Map, findings: &mut Findings) -> Vec<Removed> {

@@ -124,7 +124,8 @@ pub(super) async fn run(setting: &Setting, typed: &Typed) -> Result<Exit, Proble
         }
     }
     show(setting, &planned, typed.full);
-    if let Some(file) = &typed.out {
+    // What is refused now would be judged again by nobody: a saved plan has no blueprint beside it.
+    if let Some(file) = typed.out.as_ref().filter(|_| !planned.verdicts.has_errors()) {
         keep(setting, &planned, file)?;
     }
     say_remarks(setting, &planned);

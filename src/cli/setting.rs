@@ -98,7 +98,8 @@ impl Setting {
             variables: passed_on(),
             registry: Registry::built_in(),
         };
-        let request = Request { environment: general.environment.clone(), inputs, elsewhere: None };
+        let environment = general.environment.clone();
+        let request = Request { environment, inputs, ..Request::default() };
         Ok(Setting { general, site, request, colour, width })
     }
 
@@ -113,9 +114,12 @@ impl Setting {
     }
 
     /// Compiles, and shows remarks on the way; refuses with every finding. What a provider puts
-    /// something else in the place of is only counted: `check` lists it, once is enough.
+    /// something else in the place of is only counted: `check` lists it, once is enough. What rules say
+    /// without refusing stands among the verdicts of a plan.
     pub(super) fn compile(&self) -> Result<Compiled, Problem> {
         let (compiled, findings) = self.site.compile(&self.request)?;
+        let findings = findings
+            .without(|found| matches!(found.code, Code::E0603 | Code::E0521 | Code::E0522));
         let (notes, rest): (Vec<_>, Vec<_>) =
             findings.into_iter().partition(|found| found.severity == Severity::Note);
         if !self.general.json {

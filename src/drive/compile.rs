@@ -10,6 +10,7 @@ use crate::policy;
 use crate::registry::Registry;
 use crate::resolve::{self, InputSource, Resolved};
 use dsenv_sdk::{Addr, Provider};
+use jiff::civil::Date;
 use std::sync::Arc;
 
 /// What is compiled, and for which environment.
@@ -21,6 +22,8 @@ pub struct Request {
     pub inputs: Vec<InputSource>,
     /// Where it is taken to be instead of where its environment says.
     pub elsewhere: Option<Elsewhere>,
+    /// Which day it is, for waivers; without one none counts.
+    pub today: Option<Date>,
 }
 
 /// A blueprint in one environment, before it is known what the lock pins.
@@ -34,6 +37,10 @@ pub struct Front {
     pub provider: Arc<dyn Provider>,
     /// The digest of what the blueprint says. Inputs are not in it: a plan keeps its own.
     pub digest: String,
+    /// What rules say of it that does not refuse it: what is waived, what is advised against.
+    pub remarks: Findings,
+    /// Which day it was compiled on.
+    pub today: Option<Date>,
 }
 
 /// A blueprint in one environment, ready to be compared with what is there.
@@ -65,16 +72,19 @@ pub fn front(source: &Source, request: &Request, registry: &Registry) -> (Option
     };
     let (order, found) = graph::order(&resolved);
     findings.append(found);
+    let mut remarks = Findings::new();
     // Rules are about all resources, so they wait until all of them could be read.
     if !findings.has_errors() {
-        findings.append(policy::judge(&resolved));
+        remarks = policy::judge(&resolved, request.today);
+        findings.append(remarks.clone());
     }
     if findings.has_errors() {
         findings.append(lower::remarks(&resolved, &*provider));
         return (None, findings);
     }
     let digest = blueprint.digest;
-    (Some(Front { resolved, order, provider, digest }), findings)
+    let today = request.today;
+    (Some(Front { resolved, order, provider, digest, remarks, today }), findings)
 }
 
 /// Reads which environment it is and no more: for commands that look at what there is, or take it
@@ -86,7 +96,9 @@ pub fn bare(source: &Source, request: &Request, registry: &Registry) -> (Option<
     let Some(resolved) = resolved else { return (None, findings) };
     let provider = find_provider(&blueprint, &resolved, registry, &mut findings);
     let digest = blueprint.digest;
-    let front = provider.map(|provider| Front { resolved, order: Vec::new(), provider, digest });
+    let (order, remarks, today) = (Vec::new(), Findings::new(), request.today);
+    let front =
+        provider.map(|provider| Front { resolved, order, provider, digest, remarks, today });
     (front, findings)
 }
 

@@ -51,7 +51,8 @@ impl Site {
         terms: &Terms<'_>,
     ) -> Result<Compared, Findings> {
         let source = self.source().map_err(Problem::into_findings)?;
-        let request = Request { elsewhere: Some(place.clone()), ..request.clone() };
+        let today = request.today.or(Some(self.today()));
+        let request = Request { elsewhere: Some(place.clone()), today, ..request.clone() };
         let (front, findings) = super::front(&source, &request, &self.registry);
         let front = front.ok_or(findings)?;
         let (compiled, findings) = back(front, &Lock::default());

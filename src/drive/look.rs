@@ -258,13 +258,18 @@ pub(super) fn plan_for(
     Ok(Planned { plan, verdicts, diagnostics: Findings::new(), recovered, cost, amid: None })
 }
 
-/// Says whether a plan may be applied: data, protection, and budgets.
+/// Says whether a plan may be applied: data, protection, budgets, and what rules say of it. What rules say of
+/// the blueprint and does not refuse it stands there too, so that whoever agrees to the plan sees it.
 pub(super) fn judge(plan: &Plan, state: &State, front: &Front, cost: Option<&Effect>) -> Findings {
     let mut verdicts = guard::judge(plan, state, &*front.provider);
     // What destroys spends nothing.
     let spends = plan.mode == Mode::Apply;
     if let (Some(cost), Some(budget), true) = (cost, &front.resolved.budget, spends) {
         verdicts.append(guard::budget::judge(&cost.after, budget));
+    }
+    if spends {
+        verdicts.append(front.remarks.clone());
+        verdicts.append(guard::policies::judge(plan, &front.resolved, cost, front.today));
     }
     verdicts
 }

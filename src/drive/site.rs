@@ -12,6 +12,8 @@ use crate::world::{DiskErrorKind, World};
 use crate::yaml;
 use dsenv_sdk::provider::{Connection, Owner, Setup};
 use dsenv_sdk::seal::SealKey;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,10 +61,16 @@ impl Site {
         if findings.has_errors() { Err(Problem::Refused(findings)) } else { Ok(source) }
     }
 
+    /// The day, as the world's clock has it in UTC: the same for everybody who plans.
+    pub(super) fn today(&self) -> Date {
+        self.world.now().to_zoned(TimeZone::UTC).date()
+    }
+
     /// Reads, resolves and lowers.
     pub fn compile(&self, request: &Request) -> Result<(Compiled, Findings), Problem> {
         let source = self.source()?;
-        let (front, mut findings) = front(&source, request, &self.registry);
+        let request = Request { today: request.today.or(Some(self.today())), ..request.clone() };
+        let (front, mut findings) = front(&source, &request, &self.registry);
         let Some(front) = front else { return Err(Problem::Refused(findings)) };
         let lock = self.lock(&front.resolved.blueprint)?;
         let (compiled, found) = back(front, &lock);

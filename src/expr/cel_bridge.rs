@@ -1,7 +1,7 @@
 //! The door to the CEL crate: values in, values out, errors in our words.
 
 use super::secrecy::Veiled;
-use super::{ExprError, Lookup, Outcome, Path, functions, limits, secrecy};
+use super::{ExprError, Lookup, Outcome, Path, functions, limits, money, secrecy};
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, ExecutionError};
 use dsenv_sdk::value::{Map, Value};
@@ -79,13 +79,18 @@ impl Program {
         secrecy::foresee(&self.tree, is_secret)
     }
 
-    pub(super) fn asks_each_of(&self, name: &str) -> bool {
-        let Expr::Comprehension(each) = &self.tree.expr else { return false };
-        let over =
-            matches!(&limits::uncharged(&each.iter_range).expr, Expr::Ident(it) if it == name);
+    /// The same question about `instead`, when it is `NAME.all(x, ...)` as a whole.
+    pub(super) fn asking_each_of(&self, name: &str, instead: &str) -> Option<Program> {
+        let mut tree = self.tree.clone();
+        let Expr::Comprehension(each) = &mut tree.expr else { return None };
         let all = matches!(&each.loop_step.expr, Expr::Call(call)
             if call.func_name == operators::LOGICAL_AND);
-        over && all
+        match &mut limits::uncharged_mut(&mut each.iter_range).expr {
+            Expr::Ident(it) if it == name && all => instead.clone_into(it),
+            _ => return None,
+        }
+        let paths = needed(&tree);
+        Some(Program { tree, source: self.source.clone(), depth: self.depth, paths })
     }
 
     /// Computes the value of a field.
@@ -151,6 +156,7 @@ impl Program {
         limits::with_room(self.depth, || {
             let mut context = Context::with_env(LANGUAGE.clone());
             limits::allow(&mut context);
+            money::allow(&mut context);
             for (name, value) in &found.roots {
                 context.add_variable_from_value(name.as_str(), to_cel(value));
             }
@@ -267,6 +273,9 @@ fn word(error: &ExecutionError, written: impl Fn(&str) -> bool) -> String {
         },
         ExecutionError::InvalidArgumentCount { expected, actual } => {
             format!("expected {expected} arguments, found {actual}")
+        }
+        ExecutionError::FunctionError { function, message } if function == money::AT_MOST => {
+            message.clone()
         }
         ExecutionError::FunctionError { function, .. } => {
             format!("`{function}` cannot take this value")

@@ -7,8 +7,9 @@ use super::ExprError;
 use crate::diag::suggest;
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 
-/// What CEL's standard library has here; the times are left out with their table of zones.
+/// What CEL's standard library has here, and what we add; the times are left out with their table of zones.
 const FUNCTIONS: &[&str] = &[
+    super::AT_MOST,
     "bool",
     "bytes",
     "contains",

@@ -231,6 +231,17 @@ pub(super) fn uncharged(node: &IdedExpr) -> &IdedExpr {
     }
 }
 
+/// The same, to be changed.
+pub(super) fn uncharged_mut(node: &mut IdedExpr) -> &mut IdedExpr {
+    let is_charge =
+        matches!(&node.expr, Expr::Call(call) if [CHARGE, RANGE].contains(&&*call.func_name));
+    if !is_charge {
+        return node;
+    }
+    let Expr::Call(call) = &mut node.expr else { unreachable!("a charge is a call") };
+    &mut call.args[0]
+}
+
 type Function = Box<
     dyn for<'context, 'call> Fn(
             &mut FunctionContext<'context, 'call>,

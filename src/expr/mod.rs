@@ -19,12 +19,14 @@
 mod cel_bridge;
 mod functions;
 mod limits;
+mod money;
 mod secrecy;
 mod template;
 
 use dsenv_sdk::Secret;
 pub use dsenv_sdk::term::Form;
 use dsenv_sdk::value::Value;
+pub use money::{AT_MOST, amount};
 pub use limits::{
     EXPRESSION_DEPTH_MAX, EXPRESSION_STEPS_MAX, VALUE_DEPTH_MAX, VALUE_PARTS_MAX, fit,
 };
@@ -215,13 +217,13 @@ impl Compiled {
         }
     }
 
-    /// Says whether it is `NAME.all(x, ...)` as a whole: then it holds of a list when it holds of each
-    /// item by itself.
-    pub fn asks_each_of(&self, name: &str) -> bool {
-        match self.segments.as_slice() {
-            [Segment::Code(Code::Program(program))] => program.asks_each_of(name),
-            _ => false,
-        }
+    /// Returns the same rule about `instead`, when it is `NAME.all(x, ...)` as a whole: then it holds of a
+    /// list when it holds of each item by itself. What it says of `NAME` elsewhere stays.
+    pub fn asking_each_of(&self, name: &str, instead: &str) -> Option<Compiled> {
+        let [Segment::Code(Code::Program(program))] = self.segments.as_slice() else { return None };
+        let program = program.asking_each_of(name, instead)?;
+        let paths = program.paths().to_vec();
+        Some(Compiled { segments: vec![Segment::Code(Code::Program(Box::new(program)))], paths })
     }
 
     /// Judges a rule of [`compile_rule`]. Whether it holds is told also when it is about a secret:

@@ -1,9 +1,11 @@
-//! May this plan be applied: protection and data; and, in [`budget`], what it costs.
+//! May this plan be applied: protection and data; in [`budget`], what it costs; in [`policies`], what rules
+//! say of it.
 //!
 //! In: a plan, with what the user allowed, and the state. Out: findings; an error among them refuses the
 //! plan. Protection is read from the state, so it outlives the block that declared it (law 11). Pure.
 
 pub mod budget;
+pub mod policies;
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::diff::{Action, Change, Reason};

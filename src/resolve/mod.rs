@@ -22,7 +22,7 @@ mod tests;
 pub use environment::InputSource;
 pub use shared_fields::Lifecycle;
 
-use crate::blueprint::{Blueprint, Budget, Policy, RESOURCES_MAX};
+use crate::blueprint::{Blueprint, Budget, Policy, RESOURCES_MAX, Waiver};
 use crate::diag::{Code, Diagnostic, Findings, Source, Span};
 use crate::yaml::Node;
 use dsenv_sdk::Addr;
@@ -125,8 +125,14 @@ pub struct Resolved {
     pub outputs: BTreeMap<String, Term>,
     /// What it may cost.
     pub budget: Option<Budget>,
+    /// How long it lives, as written.
+    pub ttl: Option<String>,
+    /// Where its block stands; `None` when the blueprint names no environment.
+    pub place: Option<Span>,
     /// The rules.
     pub policies: Vec<Policy>,
+    /// What may break them for a while.
+    pub waivers: Vec<Waiver>,
     /// What is forgotten instead of deleted.
     pub forgotten: Vec<Addr>,
 }
@@ -161,7 +167,10 @@ pub fn resolve(
         resources: BTreeMap::new(),
         outputs: BTreeMap::new(),
         budget: environment.budget.clone(),
+        ttl: environment.ttl.clone(),
+        place: environment.place(),
         policies: blueprint.policies.clone(),
+        waivers: blueprint.waivers.clone(),
         forgotten: forgotten(blueprint, &mut findings),
     };
     let total: usize = members.values().map(Members::count).sum();
@@ -196,7 +205,10 @@ pub fn bare(blueprint: &Blueprint, environment: Option<&str>) -> (Option<Resolve
         resources: BTreeMap::new(),
         outputs: BTreeMap::new(),
         budget: None,
+        ttl: environment.ttl.clone(),
+        place: environment.place(),
         policies: Vec::new(),
+        waivers: Vec::new(),
         forgotten: Vec::new(),
     };
     (Some(resolved), findings)
