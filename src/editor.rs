@@ -139,6 +139,10 @@ fn described(field: &Field) -> Json {
         Class::Bind => "bound in each environment",
         Class::Policy => "may be stricter in prod, never laxer",
     };
+    let class = match field.keys_fixed {
+        true => "its names the same in every environment, its values bound in each",
+        false => class,
+    };
     let mut schema = of_type(&field.ty);
     let object = schema.as_object_mut().expect("a schema is an object");
     object.insert("description".to_owned(), json!(format!("{} ({class})", field.doc)));

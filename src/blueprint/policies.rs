@@ -245,11 +245,7 @@ pub(super) fn literal(node: &Node) -> Option<Value> {
 }
 
 /// Reads what may break rules, which must be there.
-pub(super) fn read_waivers(
-    map: &Map,
-    policies: &[Policy],
-    findings: &mut Findings,
-) -> Vec<Waiver> {
+pub(super) fn read_waivers(map: &Map, policies: &[Policy], findings: &mut Findings) -> Vec<Waiver> {
     let mut waivers = Vec::new();
     for item in items_of(map, "waive", findings) {
         let Some(body) = mapping(item, "waive", findings) else { continue };

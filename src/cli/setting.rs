@@ -118,8 +118,8 @@ impl Setting {
     /// without refusing stands among the verdicts of a plan.
     pub(super) fn compile(&self) -> Result<Compiled, Problem> {
         let (compiled, findings) = self.site.compile(&self.request)?;
-        let findings = findings
-            .without(|found| matches!(found.code, Code::E0603 | Code::E0521 | Code::E0522));
+        let findings =
+            findings.without(|found| matches!(found.code, Code::E0603 | Code::E0521 | Code::E0522));
         let (notes, rest): (Vec<_>, Vec<_>) =
             findings.into_iter().partition(|found| found.severity == Severity::Note);
         if !self.general.json {

@@ -26,10 +26,10 @@ mod template;
 use dsenv_sdk::Secret;
 pub use dsenv_sdk::term::Form;
 use dsenv_sdk::value::Value;
-pub use money::{AT_MOST, amount};
 pub use limits::{
     EXPRESSION_DEPTH_MAX, EXPRESSION_STEPS_MAX, VALUE_DEPTH_MAX, VALUE_PARTS_MAX, fit,
 };
+pub use money::{AT_MOST, amount};
 use template::Piece;
 
 /// The longest scalar that may hold an expression, in bytes.

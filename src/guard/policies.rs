@@ -93,7 +93,8 @@ fn without_secrets(value: &Value) -> Option<Value> {
     match value {
         Value::Secret(_) => None,
         Value::Map(map) => {
-            let open = |(key, value): (&String, &Value)| Some((key.clone(), without_secrets(value)?));
+            let open =
+                |(key, value): (&String, &Value)| Some((key.clone(), without_secrets(value)?));
             Some(Value::Map(map.iter().filter_map(open).collect()))
         }
         Value::List(_) if value.holds_secret() => None,
@@ -112,7 +113,8 @@ fn costs(effect: &Effect) -> Value {
 
 fn bounds(estimate: &Estimate) -> Map {
     let total = estimate.total();
-    let money = |figure| amount(Money { amount: figure, currency: estimate.currency }, total.missing);
+    let money =
+        |figure| amount(Money { amount: figure, currency: estimate.currency }, total.missing);
     Map::from([
         ("floor".to_owned(), money(total.monthly.floor)),
         ("now".to_owned(), money(total.monthly.now)),

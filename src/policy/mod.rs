@@ -141,9 +141,7 @@ fn holds(
     alone: Option<&Item>,
 ) -> Result<(), String> {
     let mut look_up = |path: &[String]| match (alone, path) {
-        (Some(item), [root]) if root == ONE => {
-            Lookup::Known(Value::List(vec![item.shown.clone()]))
-        }
+        (Some(item), [root]) if root == ONE => Lookup::Known(Value::List(vec![item.shown.clone()])),
         _ => view.look_up(policy, path),
     };
     match rule.verdict(&mut look_up) {
@@ -199,12 +197,7 @@ fn broken(policy: &Policy, why: &str, by: &[Addr], resolved: &Resolved) -> Diagn
 
 /// What is to change stands first: the field of what breaks the rule, or the environment. The rule stands
 /// beside it, since it may be what is wrong.
-fn place(
-    mut found: Diagnostic,
-    policy: &Policy,
-    by: &[Addr],
-    resolved: &Resolved,
-) -> Diagnostic {
+fn place(mut found: Diagnostic, policy: &Policy, by: &[Addr], resolved: &Resolved) -> Diagnostic {
     let own = by.iter().filter_map(|addr| resolved.resources.get(&addr.owner()));
     let spans: Vec<_> = own.take(NAMED_MAX).map(|it: &Resource| to_change(it, policy)).collect();
     if let [only] = by {

@@ -9,6 +9,7 @@
 
 mod agreement;
 mod environment;
+mod flow;
 mod members;
 mod overlay;
 mod reader;
@@ -150,6 +151,7 @@ pub fn resolve(
     };
     environment.refuse_later(&mut findings);
     vary::check(blueprint, &mut findings);
+    flow::check(source, blueprint, &mut findings);
     let scope = environment::scope(source, blueprint, environment, inputs, &mut findings);
     let overlay = overlay::read(blueprint, environment, &mut findings);
     let mut members = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! What an environment sets: `set: {features.size: large}` puts another tree in the place of one.
 //!
-//! Only paths that the blueprint lists under `vary` may be set, inside the bounds given there. The
-//! rest of the proof (where varied inputs flow) is parity's.
+//! Only paths that the blueprint lists under `vary` may be set, inside the bounds given there. Where
+//! what is set may flow is [`super::flow`]'s.
 
 use crate::blueprint::{Blueprint, Environment, listed};
 use crate::diag::{Code, Diagnostic, Findings, Span, suggest};

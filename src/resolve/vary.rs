@@ -3,7 +3,7 @@
 //! In: a [`Blueprint`]. Out: findings about paths that lead nowhere, bounds that bound nothing, and
 //! fields that are the same in every environment. What an environment then sets is the overlay's.
 
-use crate::blueprint::{Blueprint, listed, refuse_unknown_keys};
+use crate::blueprint::{Block, Blueprint, listed, refuse_unknown_keys};
 use crate::diag::{Code, Diagnostic, Findings, Span, suggest};
 use crate::yaml::{Node, NodeKind};
 use dsenv_sdk::kinds;
@@ -56,7 +56,9 @@ fn check_field(
         return;
     };
     match class_of(block.kind, steps) {
-        Ok(Class::Scale | Class::Bind | Class::Policy) => {}
+        Ok(Class::Scale | Class::Bind | Class::Policy) => {
+            findings.extend(adds_key(block, steps).map(|found| found.at(span).address(name)));
+        }
         Ok(Class::Fixed) => {
             let message = format!(
                 "`{}` of a {} is the same in every environment",
@@ -77,18 +79,53 @@ fn check_field(
     }
 }
 
+/// What is set below a map with fixed keys is one of its keys.
+fn adds_key(block: &Block, steps: &[&str]) -> Option<Diagnostic> {
+    let at = (1..steps.len())
+        .find(|at| look(block.kind, &steps[..*at]).is_ok_and(|found| found.keys_fixed))?;
+    let mut node = Some(&block.node);
+    for step in &steps[..=at] {
+        node = node.and_then(|node| node.as_map()?.value(step));
+    }
+    let map = steps[..at].join(".");
+    node.is_none().then(|| {
+        let message = format!(
+            "`{map}` has no `{}`, and its names are the same in every environment",
+            steps[at]
+        );
+        let help = format!("give `{}` a value in `{map}` that environments may replace", steps[at]);
+        Diagnostic::error(Code::E0509, message).help(help)
+    })
+}
+
+/// A step that leads nowhere, and what would.
+type Astray<'a> = (&'a str, Vec<&'static str>);
+
 /// The class of the field at a path, which is that of the outermost field that has one: what may be
-/// set as a whole may be set in part. The error is the step that leads nowhere, and what would.
-fn class_of<'a>(kind: &Kind, steps: &[&'a str]) -> Result<Class, (&'a str, Vec<&'static str>)> {
+/// set as a whole may be set in part. A map whose keys are fixed is FIXED as a whole.
+pub(super) fn class_of<'a>(kind: &Kind, steps: &[&'a str]) -> Result<Class, Astray<'a>> {
+    let found = look(kind, steps)?;
+    Ok(if found.keys_fixed { Class::Fixed } else { found.class })
+}
+
+/// What a path leads to.
+struct Found {
+    class: Class,
+    /// Whether it is a map whose keys are the same in every environment.
+    keys_fixed: bool,
+}
+
+fn look<'a>(kind: &Kind, steps: &[&'a str]) -> Result<Found, Astray<'a>> {
     let fields = || kinds::COMMON.iter().chain(kind.fields);
     let Some(first) = fields().find(|field| field.name == steps[0]) else {
         return Err((steps[0], fields().map(|field| field.name).collect()));
     };
-    let mut class = first.class;
+    let (mut class, mut keys_fixed) = (first.class, first.keys_fixed);
     let mut types = vec![first.ty];
     for step in &steps[1..] {
         let mut next = Vec::new();
         let mut known = Vec::new();
+        keys_fixed = false;
         while let Some(ty) = types.pop() {
             match ty {
                 Type::Either(alternatives) => types.extend_from_slice(alternatives),
@@ -101,6 +138,7 @@ fn class_of<'a>(kind: &Kind, steps: &[&'a str]) -> Result<Class, (&'a str, Vec<&
                         if class == Class::Fixed {
                             class = field.class;
                         }
+                        keys_fixed |= field.keys_fixed;
                         next.push(field.ty);
                     }
                 }
@@ -117,7 +155,7 @@ fn class_of<'a>(kind: &Kind, steps: &[&'a str]) -> Result<Class, (&'a str, Vec<&
         }
         types = next;
     }
-    Ok(class)
+    Ok(Found { class, keys_fixed })
 }
 
 fn check_bounds(path: &str, bounds: &Node, findings: &mut Findings) {

@@ -5,7 +5,8 @@ use crate::schema::{Attribute, Class, Field, Format, Kind, Type, Variable};
 const EXPIRE: &[Field] = &[
     Field::new("prefix", Type::Any, "Which objects, by the start of their key; all when absent."),
     Field::new("days", Type::Int { min: 1, max: 36_500 }, "How many days after it was written.")
-        .required(),
+        .required()
+        .class(Class::Scale),
 ];
 
 pub(super) const KIND: Kind = Kind {
