@@ -3,7 +3,7 @@
 //! Made from the tables of the kinds, so that it cannot say anything else than the compiler. An
 //! expression may stand wherever a value may, so every type also accepts a text with `${`. Pure.
 
-use crate::blueprint::RESOURCES_MAX;
+use crate::blueprint::{PACKS, RESOURCES_MAX};
 use dsenv_sdk::kinds::{COMMON, KINDS, LATER};
 use dsenv_sdk::schema::{Class, Field, Format, Kind, Presence, Type};
 use serde_json::{Map, Value as Json, json};
@@ -46,7 +46,8 @@ pub fn schema() -> Json {
                 },
             },
             "environments": named(&environment(), "Named sets of values that the blueprint is resolved against."),
-            "policies": {"type": "array", "items": policy(), "description": "Rules in CEL."},
+            "policies": {"type": "array", "items": {"oneOf": [policy(), pack()]}, "description": "Rules in CEL, and packs of them."},
+            "waive": {"type": "array", "items": waiver(), "description": "What may break a rule for a while, and why."},
             "outputs": {"type": "object", "description": "What `dsenv output` shows, by name."},
             "removed": {"type": "array", "items": removed(), "description": "What is forgotten instead of deleted."},
         },
@@ -96,8 +97,45 @@ fn policy() -> Json {
         "additionalProperties": false,
         "properties": {
             "name": {"type": "string", "description": "Its name, which its findings begin with."},
-            "rule": {"type": "string", "description": "CEL over `resources`, `inputs` and `env`, without `${ }`."},
+            "rule": {"type": "string", "description": "CEL over `resources`, `environment`, `inputs`, `env` and `with`, without `${ }`; over a plan, `changes` and `cost` too."},
             "message": {"type": "string", "description": "What is said when it does not hold."},
+            "help": {"type": "string", "description": "What helps, in words that can be pasted."},
+            "field": {"type": "string", "description": "The field of a resource that is to change: findings point at it."},
+            "on": {"enum": ["blueprint", "plan"], "description": "What it is about; `blueprint` when absent."},
+            "enforce": enforce(),
+            "with": {"type": "object", "description": "What the rule sees as `with`."},
+        },
+    })
+}
+
+fn pack() -> Json {
+    let names: Vec<&str> = PACKS.iter().map(|(name, _)| *name).collect();
+    json!({
+        "type": "object",
+        "required": ["pack"],
+        "additionalProperties": false,
+        "properties": {
+            "pack": {"enum": names, "description": "Rules that come with dsenv; `dsenv explain NAME` prints them."},
+            "enforce": enforce(),
+            "with": {"type": "object", "description": "What the pack is given."},
+        },
+    })
+}
+
+fn enforce() -> Json {
+    json!({"enum": ["advisory", "mandatory"], "description": "Whether a breach warns or refuses; it refuses when absent."})
+}
+
+fn waiver() -> Json {
+    json!({
+        "type": "object",
+        "required": ["policy", "reason", "until"],
+        "additionalProperties": false,
+        "properties": {
+            "policy": {"type": "string", "description": "The rule, `PACK.RULE` for one of a pack, or a pack for all of its rules."},
+            "resource": {"type": "string", "description": "The resource that may break it; all may when absent."},
+            "reason": {"type": "string", "description": "Why that may be."},
+            "until": {"type": "string", "pattern": pattern(Format::Date), "description": "The last day on which it counts."},
         },
     })
 }

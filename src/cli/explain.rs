@@ -1,13 +1,14 @@
-//! `dsenv explain CODE`.
+//! `dsenv explain CODE`, and the text of a pack of policies.
 
 use super::{Exit, setting::Setting, terminal};
+use crate::blueprint::PACKS;
 use crate::diag::Code;
 use clap::Args;
 use serde_json::json;
 
 #[derive(Args)]
 pub(super) struct Typed {
-    /// The code, as it stands in brackets behind `error`; all codes when absent.
+    /// The code, as it stands in brackets behind `error`, or a pack of policies; all codes when absent.
     code: Option<String>,
 }
 
@@ -18,6 +19,10 @@ pub(super) fn run(setting: &Setting, typed: &Typed) -> Exit {
         }
         return Exit::Done;
     };
+    if let Some((name, rules)) = PACKS.iter().find(|(name, _)| name == text) {
+        setting.answer(|| json!({"pack": name, "text": rules}), || (*rules).to_owned());
+        return Exit::Done;
+    }
     let Some(code) = Code::parse(text) else {
         let near =
             Code::nearest(text).map_or(String::new(), |code| format!("; did you mean {code}?"));

@@ -114,7 +114,7 @@ struct General {
 #[derive(Subcommand)]
 enum Command {
     /// Checks a blueprint without looking at anything else.
-    Check,
+    Check(check::Typed),
     /// Tidies the text of a blueprint.
     Fmt(fmt::Typed),
     /// Shows what apply would do.
@@ -208,7 +208,7 @@ fn run_typed(arguments: Vec<OsString>) -> Exit {
         Command::Explain(typed) => explain::run(&setting, &typed),
         Command::Schema(typed) => schema::run(&setting, &typed),
         Command::Completions(typed) => completions::run(&setting, &typed, Typed::command()),
-        Command::Check => check::run(&setting),
+        Command::Check(typed) => check::run(&setting, &typed),
         Command::Fmt(typed) => fmt::run(&setting, &typed),
         Command::Graph(typed) => graph::run(&setting, &typed),
         Command::Env(typed) => env::run(&setting, &typed),
@@ -246,7 +246,7 @@ async fn live(setting: &Setting, command: Command) -> Exit {
         Command::Adopt(typed) => adopt::run(setting, &typed).await,
         Command::State(typed) => state::run(setting, typed).await,
         Command::Errors(typed) => errors::run(setting, &typed).await,
-        Command::Check
+        Command::Check(_)
         | Command::Catalog(_)
         | Command::Fmt(_)
         | Command::Graph(_)

@@ -121,3 +121,20 @@ fn bounds(estimate: &Estimate) -> Map {
         ("ceiling".to_owned(), money(total.monthly.ceiling)),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dsenv_sdk::Secret;
+
+    #[test]
+    fn a_rule_sees_no_secret_at_any_depth() {
+        let secret = || Value::Secret(Secret::new("hush"));
+        let map = |name: &str, value| Value::Map(Map::from([(name.to_owned(), value)]));
+        let deep = map("a", map("b", secret()));
+        assert_eq!(without_secrets(&deep), Some(map("a", Value::Map(Map::new()))));
+        let beside = map("list", Value::List(vec![Value::Int(1), secret()]));
+        assert_eq!(without_secrets(&beside), Some(Value::Map(Map::new())));
+        assert_eq!(without_secrets(&secret()), None);
+    }
+}

@@ -6,6 +6,7 @@
 //! missing. A waived breach is a note; an advisory one a warning. No finding holds a value. Pure: the day
 //! is given, and without one no waiver counts.
 
+pub mod factors;
 mod facts;
 
 pub use facts::{Item, View};

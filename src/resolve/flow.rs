@@ -300,10 +300,10 @@ resources:
     uses: '${inputs}'
 ",
             expect![[r#"
-                E0520 18:21 `env.name` reaches `m.image`: a FIXED field of a machine, the same in every environment
+                E0520 18:22 `env.name` reaches `m.image`: a FIXED field of a machine, the same in every environment
                 E0520 19:27 `inputs.stage` reaches `m.software.python`: a FIXED field of a machine, the same in every environment
-                E0520 21:32 `db.size` reaches `m.services.web.run`: a FIXED field of a machine, the same in every environment
-                E0520 22:11 `inputs.names` reaches `m.uses`: a FIXED field of a machine, the same in every environment
+                E0520 21:34 `db.size` reaches `m.services.web.run`: a FIXED field of a machine, the same in every environment
+                E0520 22:14 `inputs.names` reaches `m.uses`: a FIXED field of a machine, the same in every environment
             "#]],
         );
     }

@@ -8,6 +8,7 @@ mod lab;
 mod laws;
 mod parity;
 mod plan;
+mod policies;
 mod preflight;
 mod process;
 mod published;

@@ -1,15 +1,17 @@
 //! Puts a report together from a plan, its estimates and what stands around them.
 
 use super::{
-    Assumption, Budget, Changed, Driver, Gpus, Grouping, Objection, Outcome, Published, Report,
-    Rule, Said, Schedule, Spot,
+    Assumption, Budget, Changed, Driver, Gpus, Grouping, Kept, Objection, Outcome, Published,
+    Report, Rule, Said, Schedule, Spot, Waived,
 };
+use crate::blueprint::{Enforce, Over};
 use crate::diag::{Code, Severity};
 use crate::diff::{Action, Mode};
 use crate::drive::{Advice, Front, Planned, Surveyed};
 use crate::estimate::{Costed, Effect, Estimate, Line, Moment, Terms, Total, estimate};
 use crate::guard;
 use crate::plan::view::{self, Entry};
+use crate::policy::{self, Verdict, View};
 use crate::report::cost::groups::{By, groups};
 use crate::report::plan::what;
 use dsenv_sdk::cost::{HOURS_A_MONTH, Time, USAGE};
@@ -51,14 +53,12 @@ pub fn build(sources: Sources<'_>) -> Report {
         None => Effect { before: at(Moment::Before), after: at(Moment::After) },
     };
     let cloud = provider.cloud();
+    // What is waived stands with its rule.
+    let objections = planned.verdicts.iter().filter(|it| it.severity != Severity::Note);
     let objection = |found: &crate::diag::Diagnostic| Objection {
         refuses: found.severity == Severity::Error,
         code: found.code.to_string(),
         message: found.message.clone(),
-    };
-    let rule = |rule: &crate::blueprint::Policy| Rule {
-        name: rule.name.text.clone(),
-        message: rule.message.clone(),
     };
     Report {
         tool_version: tool_version.to_owned(),
@@ -71,8 +71,8 @@ pub fn build(sources: Sources<'_>) -> Report {
         spot: spot(&after, terms.book, cloud),
         gpus: gpus(&after, terms.book, cloud),
         schedules: after.resources.iter().filter_map(schedule).collect(),
-        rules: front.resolved.policies.iter().map(rule).collect(),
-        objections: planned.verdicts.iter().map(objection).collect(),
+        rules: rules(front, planned),
+        objections: objections.map(objection).collect(),
         assumptions: assumptions(&after),
         usage: usage(front),
         sources: published(&after),
@@ -82,6 +82,36 @@ pub fn build(sources: Sources<'_>) -> Report {
         before,
         after,
     }
+}
+
+/// Every rule, and what came of it. What destroys is held against none.
+fn rules(front: &Front, planned: &Planned) -> Vec<Rule> {
+    let (resolved, today) = (&front.resolved, front.today);
+    let mut judged = policy::each(&View::of(resolved), Over::Blueprint, today);
+    if planned.plan.mode == Mode::Apply {
+        let cost = planned.cost.as_deref();
+        judged.extend(guard::policies::each(&planned.plan, resolved, cost, today));
+    }
+    let rule = |it: &policy::Judged<'_>| Rule {
+        name: it.policy.name.text.clone(),
+        message: it.policy.message.clone(),
+        kept: match (&it.verdict, it.policy.enforce) {
+            (Verdict::Held, _) => Kept::Held,
+            (Verdict::Waived { .. }, _) => Kept::Waived,
+            (Verdict::Broken { .. }, Enforce::Advisory) => Kept::Advised,
+            (Verdict::Broken { .. } | Verdict::Malformed(_), _) => Kept::Broken,
+        },
+        waived: it
+            .waived
+            .iter()
+            .map(|(addr, waiver)| Waived {
+                addr: addr.clone(),
+                reason: waiver.reason.clone(),
+                until: waiver.until,
+            })
+            .collect(),
+    };
+    judged.iter().map(rule).collect()
 }
 
 /// Limits are for what spends: what destroys is held against none.

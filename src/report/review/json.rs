@@ -189,7 +189,14 @@ fn budgets(report: &Report) -> Json {
 }
 
 fn policies(report: &Report) -> Json {
-    let rule = |it: &super::Rule| json!({"name": it.name, "message": it.message});
+    let waived = |it: &super::Waived| {
+        let address = it.addr.as_ref().map(ToString::to_string);
+        json!({"address": address, "reason": it.reason, "until": it.until.to_string()})
+    };
+    let rule = |it: &super::Rule| {
+        let waived: Vec<Json> = it.waived.iter().map(waived).collect();
+        json!({"name": it.name, "message": it.message, "outcome": it.kept.word(), "waived": waived})
+    };
     report.rules.iter().map(rule).collect()
 }
 

@@ -72,7 +72,7 @@ pub struct Report {
     pub gpus: Vec<Gpus>,
     /// What does not run for every hour of the month.
     pub schedules: Vec<Schedule>,
-    /// The rules of the blueprint; all of them hold, or it would not have been compiled.
+    /// The rules that it is held to, those over the blueprint first.
     pub rules: Vec<Rule>,
     /// What is said against the plan.
     pub objections: Vec<Objection>,
@@ -218,13 +218,53 @@ pub struct Schedule {
     pub is_missing: bool,
 }
 
-/// A rule of the blueprint.
+/// A rule, and what came of it.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Its name.
     pub name: String,
     /// What it says.
     pub message: Option<String>,
+    /// What came of it.
+    pub kept: Kept,
+    /// What breaks it and may for a while.
+    pub waived: Vec<Waived>,
+}
+
+/// What came of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It holds.
+    Held,
+    /// Whatever breaks it is waived.
+    Waived,
+    /// It is broken, and was advice.
+    Advised,
+    /// It is broken, which refuses the plan.
+    Broken,
+}
+
+impl Kept {
+    /// Returns the word of the JSON document.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kept::Held => "held",
+            Kept::Waived => "waived",
+            Kept::Advised => "advised",
+            Kept::Broken => "broken",
+        }
+    }
+}
+
+/// A breach that may be.
+#[derive(Clone, Debug)]
+pub struct Waived {
+    /// What breaks the rule; `None` when it is no resource by itself.
+    pub addr: Option<Addr>,
+    /// Why that may be.
+    pub reason: String,
+    /// The last day of it.
+    pub until: civil::Date,
 }
 
 /// Something that is said against a plan.

@@ -180,7 +180,11 @@ const OWN: &[(&str, &Fields)] = &[
             ("waived", "text?"),
         ],
     ),
-    ("policy", &[("name", "text"), ("message", "text?")]),
+    (
+        "policy",
+        &[("name", "text"), ("message", "text?"), ("outcome", "text"), ("waived", "[waived]")],
+    ),
+    ("waived", &[("address", "text?"), ("reason", "text"), ("until", "day")]),
     ("objection", &[("code", "text"), ("message", "text"), ("refuses", "flag")]),
     (
         "advice",
@@ -343,6 +347,8 @@ fn word_closed_sets(mut closed: impl FnMut(&str, &str, Json, &str)) {
     );
     let outcomes = json!(["held", "near", "exceeded", "cannot_tell"]);
     closed("budget", "outcome", outcomes, "The ceiling is judged. The last two refuse the plan.");
+    let kept = json!(["held", "waived", "advised", "broken"]);
+    closed("policy", "outcome", kept, "`broken` refuses the plan; `advised` is broken and warns.");
     let services = json!(["compute", "storage", "network", "database", "other"]);
     closed("component", "service", services, "What it is for, whatever its cloud calls that.");
     let bands = json!(["<5%", "5-10%", "10-15%", "15-20%", ">20%", null]);

@@ -4,7 +4,7 @@
 use super::build::part_of;
 use super::figures::{amount, price, quantity, share, signed};
 use super::page::{Bars, Cell, Page, Range, Row, Section, Table, Weight};
-use super::{Outcome, Report, Spot, Standing};
+use super::{Kept, Outcome, Report, Rule, Spot, Standing};
 use crate::diff::Action;
 use crate::drive::Surveyed;
 use crate::estimate::{BUILT_IN, Bounds, Costed, Line, Total};
@@ -574,7 +574,7 @@ fn budgets(report: &Report) -> Section {
     }
     let rows = report.rules.iter().map(|rule| {
         let message = rule.message.as_deref().unwrap_or("no message");
-        Row::plain(vec![Cell::name(&rule.name), Cell::text(message), Cell::text("holds")])
+        Row::plain(vec![Cell::name(&rule.name), Cell::text(message), Cell::text(kept(rule))])
     });
     let head = ["Policy", "Says", "Outcome"];
     section = section.table(Table::new("Policies of the blueprint", &head, rows.collect()));
@@ -588,6 +588,21 @@ fn budgets(report: &Report) -> Section {
     });
     let head = ["Code", "Says", "Outcome"];
     section.table(Table::new("What is said against the plan", &head, rows.collect()))
+}
+
+/// What came of a rule, in words, with all that is waived.
+fn kept(rule: &Rule) -> String {
+    let outcome = match rule.kept {
+        Kept::Held => "holds",
+        Kept::Waived => "is broken and waived",
+        Kept::Advised => "is broken, and advice",
+        Kept::Broken => "is broken, and refuses the plan",
+    };
+    let waived = rule.waived.iter().map(|it| {
+        let by = it.addr.as_ref().map_or(String::new(), |addr| format!("`{addr}` "));
+        format!("; {by}until {}: {}", it.until, it.reason)
+    });
+    format!("{outcome}{}", waived.collect::<String>())
 }
 
 fn budget_table(report: &Report) -> Table {
