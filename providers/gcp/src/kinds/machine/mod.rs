@@ -180,9 +180,10 @@ fn image_name(resource: &Neutral) -> &str {
     text(resource, "image").unwrap_or(images::USUAL)
 }
 
-/// What the lock must pin: the image and the packages.
-pub(super) fn wants(resource: &Neutral, _: &Surroundings<'_>) -> Vec<Want> {
+/// What the lock must pin: the image, the types and the packages.
+pub(super) fn wants(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Want> {
     let mut wants = vec![images::want(image_name(resource))];
+    wants.extend(offers::want(resource, around, ways(resource)));
     if let Some(Ok(spec)) = resource.fields.get("software").and_then(software::spec_of) {
         wants.push(software::want(&spec));
     }
