@@ -55,6 +55,8 @@ pub struct Native {
     pub arguments: Arc<Arguments>,
     /// What the lock must pin, sorted, each once, and the resource that wants it first.
     pub wants: Vec<(Want, Addr)>,
+    /// The pins of these that the lock lacks.
+    pub not_locked: BTreeSet<String>,
     /// Resources that the blueprint protects.
     pub protect: BTreeSet<Addr>,
 }
@@ -97,6 +99,8 @@ pub fn lower(
     }
     native.arguments = arguments.into();
     native.wants.sort_by(|a, b| a.0.pin.cmp(&b.0.pin));
+    let names = native.wants.iter().map(|(want, _)| want.pin.to_string());
+    native.not_locked = names.filter(|name| !pins.contains_key(name)).collect();
     if !findings.has_errors() {
         link(resolved, &mut native, provider, &mut findings);
     }

@@ -3,7 +3,7 @@
 use super::{Front, Problem, Site};
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::lower;
-use dsenv_sdk::placement;
+use dsenv_sdk::placement::{self, Market};
 use dsenv_sdk::prices::Book;
 use dsenv_sdk::prices::place::Placement;
 use dsenv_sdk::provider::Neutral;
@@ -51,11 +51,16 @@ impl Site {
             return Err(Problem::refused(refused(message)));
         }
         let neutral = lower::neutral(&front.resolved, resource);
-        let need = placement::need(&neutral);
-        let need = need.map_err(|wrong| Problem::refused(refused(wrong.message)))?;
         let pins = self.lock(&front.resolved.blueprint)?.pins;
         let around = lower::surroundings(&front.resolved, &pins);
-        let want = market.want(&neutral, &around);
+        // Of what is wanted, because the provider knows by which price it puts its offers in order.
+        let wants = front.provider.wants(&neutral, &around);
+        let want = wants.into_iter().find(|want| want.what == placement::OFFERS);
+        let need = match want.as_ref().and_then(Market::need_of) {
+            Some(need) => need,
+            None => placement::need(&neutral)
+                .map_err(|wrong| Problem::refused(refused(wrong.message)))?,
+        };
         Ok(Explained {
             address: addr.to_string(),
             needs: words(&neutral),

@@ -21,7 +21,7 @@ use crate::state::{Binding, State};
 use crate::vault::Identity;
 use crate::world::World;
 use dsenv_sdk::provider::{Connection, OpError};
-use dsenv_sdk::{Addr, Provider, Term};
+use dsenv_sdk::{Addr, Provider};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -226,9 +226,6 @@ pub(super) fn plan_for(
         mode: options.wishes.mode,
     };
     let (steps, nodes) = plan::build(&mut changes, &sources);
-    let not_locked = native.wants.iter().map(|(want, _)| want.pin.to_string());
-    let holes = changes.iter().flat_map(|change| change.after.values());
-    let unlocked = holes.clone().any(Term::is_unlocked);
     let plan = Plan {
         bound: BoundTo {
             tool_version: TOOL_VERSION.to_owned(),
@@ -250,7 +247,11 @@ pub(super) fn plan_for(
             Mode::Apply => native.protect.difference(&state.protected).cloned().collect(),
             Mode::Destroy | Mode::RefreshOnly => Default::default(),
         },
-        not_locked: if unlocked { not_locked.collect() } else { Vec::new() },
+        // What is chosen from a list leaves no hole in the plan, and is pinned all the same.
+        not_locked: match options.wishes.mode {
+            Mode::Apply => native.not_locked.iter().cloned().collect(),
+            Mode::Destroy | Mode::RefreshOnly => Vec::new(),
+        },
         allowed: options.allowed.clone(),
     };
     let cost = cost(&plan, &compiled.front, &options.figures);

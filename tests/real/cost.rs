@@ -1,7 +1,7 @@
 //! What an environment costs, offline and without an account: plan, cost, budgets.
 
 use crate::place::Place;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// A machine and a pool in an account that nobody has credentials of.
 fn place(more: &str) -> Place {
@@ -188,4 +188,61 @@ fn bases_that_are_none_are_refused() {
     );
     place.refuses(&["cost", "--diff", "before.json"], 1, "E1010");
     assert_eq!(place.run(&["cost", "--diff", "before.json", "--history"]).code, 64);
+
+/// The same spot machine in three clouds. Offers leave no hole in a plan, and are pinned all the same.
+#[test]
+fn offers_are_pinned_in_every_cloud() {
+    let image = json!({"id": "image", "version": "1.2.3", "root": "/dev/sda1", "gib": 10});
+    let (aws, azure) = (("aws", "us-east-1"), ("azure", "westeurope"));
+    let (zones, by_spot) = (json!(["us-east-1a", "us-east-1b"]), "-by-spot");
+    let others = json!({"aws-image-us-east-1-debian-12": image, "aws-zones-us-east-1": zones});
+    pinned(aws, "", others);
+    pinned(azure, "", json!({"azure-image-westeurope-debian-12": image}));
+    pinned(("gcp", "us-central1"), by_spot, json!({"gcp-image-debian-12": image}));
+}
+
+fn pinned((cloud, region): (&str, &str), order: &str, others: Json) {
+    let blueprint = format!(
+        "blueprint: bill
+resources:
+  net: {{kind: network, cidr: 10.1.0.0/16, nat: none}}
+  desk: {{kind: machine, tier: research, cpus: 4+, memory: 16GiB+, purchase: spot}}
+environments:
+  prod: {{provider: {cloud}, region: {region}}}
+"
+    );
+    let place = Place::with_environments(&blueprint, vec!["prod"]);
+    let pin = format!("{cloud}-offers-{region}-cpus-4+-memory-16GiB+{order}");
+    let not_locked = || {
+        let text = place.ok(&["plan"]).out;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let note = words.join(" ");
+        let note = note.split_once("Not locked yet: ").and_then(|(_, rest)| rest.split_once(". "));
+        note.map(|(names, _)| names.to_owned()).unwrap_or_default()
+    };
+    let lock = |pins: &Json| {
+        let lock = json!({"format": "dsenv-lock/1", "blueprint": "bill", "pins": pins});
+        place.write("bill.lock", &lock.to_string());
+    };
+    let all = not_locked();
+    assert!(all.contains(&pin) && all.contains("image"), "{cloud}: {all}");
+    let explained = place.json(&["plan", "--explain", "desk"]);
+    assert_eq!(explained["pinned"], false);
+    // They are shown at the price by which they are put in order.
+    let offers = explained["offers"].as_array().expect("a list");
+    let considered = explained["considered"].as_array().expect("a list");
+    let priced = |offer: &Json| considered.iter().find(|it| it["name"] == *offer).expect("it");
+    let prices: Vec<f64> = offers.iter().map(|it| amount(&priced(it)["hourly"])).collect();
+    assert!(prices.len() > 1 && prices.is_sorted(), "{cloud}: {offers:?} at {prices:?}");
+
+    // What has a pin is not told as if it had none, nor is what has none forgotten.
+    lock(&others);
+    assert_eq!(not_locked(), pin);
+    let last = &offers[offers.len() - 1];
+    let mut pins = others;
+    pins[&pin] = json!([last]);
+    lock(&pins);
+    assert_eq!(not_locked(), "", "{cloud}");
+    let explained = place.json(&["plan", "--explain", "desk"]);
+    assert_eq!((&explained["pinned"], &explained["offers"]), (&json!(true), &json!([last])));
 }

@@ -105,8 +105,14 @@ drivers! {
     EgressInternet = "egress/internet/GB";
     /// Data to another region of the cloud.
     EgressRegion = "egress/region/GB";
+    /// Data to one of the two regions in the east of the US, from the other one.
+    EgressUsEast = "egress/us-east/GB";
     /// Data to another zone; charged at both ends.
     EgressZone = "egress/zone/GB";
+    /// Data into a network from another one of the same region.
+    PeeringDataIn = "peering/in/GB";
+    /// Data out of a network to another one of the same region.
+    PeeringDataOut = "peering/out/GB";
     /// An hour of a load balancer: `application`, `network`, `classic`.
     BalancerHour { class } = "lb/{class}/hour";
     /// A capacity unit of a load balancer for a month.
@@ -119,6 +125,10 @@ drivers! {
     DatabaseHour { engine, class } = "database/{engine}/{class}/hour";
     /// An hour of a database server with its standby. Azure publishes none: there it is two servers.
     DatabaseHaHour { engine, class } = "database/{engine}/{class}/ha/hour";
+    /// An hour of a database server that was reserved for a year, without an upfront fee.
+    DatabaseReservedHour { engine, class } = "database/{engine}/{class}/reserved-1-year/hour";
+    /// The same with its standby.
+    DatabaseHaReservedHour { engine, class } = "database/{engine}/{class}/ha/reserved-1-year/hour";
     /// An hour of a processor, where servers are made to measure.
     DatabaseCpuHour { engine } = "database/{engine}/vCPU-hour";
     /// The same with a standby.
@@ -142,6 +152,10 @@ drivers! {
     ShareSnapshot { class } = "share/{class}/snapshot/GB-month";
     /// Throughput that a share is given beyond its size.
     ShareThroughput = "share/throughput/MBps-month";
+    /// Data that is read from a class of a share that charges for it.
+    ShareRead { class } = "share/{class}/read/GB";
+    /// Data that is written to such a class.
+    ShareWrite { class } = "share/{class}/write/GB";
     /// An hour of a cache node.
     CacheHour { class } = "cache/{class}/hour";
     /// A month of a cache node, where that is what is published.

@@ -17,6 +17,7 @@
 //! | [`software`] | what a blueprint asks of Python, and what a lock says of it |
 //! | [`cost`] | what a resource will be charged for |
 //! | [`placement`] | from what a machine needs to offers that satisfy it |
+//! | [`reading`], [`entry`] | what clouds read of a resource in the same way, and who comes in |
 //! | [`provider`] | the two traits, and what passes through them |
 //! | [`preflight`] | what a provider says of a plan before anybody sees it |
 //! | [`builtin`] | the kinds that live in the state alone, the same for each provider |
@@ -28,12 +29,14 @@ pub mod addr;
 pub mod builtin;
 pub mod conformance;
 pub mod cost;
+pub mod entry;
 mod errors;
 mod formats;
 pub mod kinds;
 pub mod placement;
 pub mod preflight;
 pub mod provider;
+pub mod reading;
 pub mod schema;
 pub mod seal;
 pub mod secret;

@@ -9,7 +9,7 @@ use crate::term::Term;
 use crate::value::{Map, Value};
 use dsenv_prices::need::{GpuNeed, Gpus, Need, NeedError, parse_count, parse_memory};
 use dsenv_prices::place::{self, Placement};
-use dsenv_prices::{Book, Cloud};
+use dsenv_prices::{Book, Cloud, Purchase};
 
 /// What the lock pins, in a word.
 pub const OFFERS: &str = "offers";
@@ -24,14 +24,14 @@ pub struct Wrong {
 }
 
 fn known<'a>(resource: &'a Neutral, field: &str) -> Option<&'a Value> {
-    resource.fields.get(field).and_then(Term::known)
+    resource.fields.get(field).and_then(Term::known).filter(|value| **value != Value::Null)
 }
 
 fn text(value: &Value) -> String {
     value.as_text().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Reads what a machine or a pool needs; `type` names an offer outright.
+/// Reads what a machine or a pool needs, bought on demand; `type` names an offer outright.
 pub fn need(resource: &Neutral) -> Result<Need, Wrong> {
     let wrong =
         |field: &'static str| move |error: NeedError| Wrong { field, message: error.to_string() };
@@ -49,6 +49,10 @@ pub fn need(resource: &Neutral) -> Result<Need, Wrong> {
 
 fn gpus(said: Option<&Value>) -> Result<Gpus, NeedError> {
     let all = |items: &[Value]| -> Result<Vec<GpuNeed>, NeedError> {
+        // A list of none is no need that anything could satisfy.
+        if items.is_empty() {
+            return Err(NeedError::Gpu("[]".to_owned()));
+        }
         items.iter().map(|item| GpuNeed::parse(&text(item))).collect()
     };
     let list =
@@ -77,10 +81,17 @@ pub struct Market {
     pub usual_region: &'static str,
     /// How many offers are kept.
     pub most: usize,
+    /// By which price they are put in order.
+    pub by: Purchase,
 }
 
+/// What a want has besides the fields of a resource.
+const REGION: &str = "region";
+const BY: &str = "by";
+
 impl Market {
-    /// Places a need, in the region whose prices are nearest to it: its own, else the usual one.
+    /// Places a need, in the region whose prices are nearest to it: its own, else the usual one. The
+    /// purchase of the need decides, and not [`Market::by`].
     pub fn place<'b>(&self, book: &'b Book, region: Option<&str>, need: &Need) -> Placement<'b> {
         let placed = place::place(book, self.cloud, region.unwrap_or(self.usual_region), need);
         let knows_none = placed.chosen.is_none() && !placed.unknown.is_empty();
@@ -100,7 +111,11 @@ impl Market {
         if let Some(names) = pinned.and_then(Value::as_list) {
             return names.iter().filter_map(Value::as_text).map(str::to_owned).collect();
         }
-        need(resource).map_or_else(|_| Vec::new(), |need| self.names(around.region, &need))
+        self.need(resource).map_or_else(|_| Vec::new(), |need| self.names(around.region, &need))
+    }
+
+    fn need(&self, resource: &Neutral) -> Result<Need, Wrong> {
+        need(resource).map(|need| Need { purchase: self.by, ..need })
     }
 
     fn names(&self, region: Option<&str>, need: &Need) -> Vec<String> {
@@ -118,24 +133,37 @@ impl Market {
         }
         let region = around.region.unwrap_or(self.usual_region);
         let mut pin = format!("{}-offers-{region}", self.cloud.text());
-        let mut asked = Map::from([("region".to_owned(), Value::text(region))]);
+        let mut asked = Map::from([(REGION.to_owned(), Value::text(region))]);
         for field in ["cpus", "memory", "gpu"] {
             if let Some(value) = known(resource, field) {
                 pin.push_str(&format!("-{field}-{}", plain(&text(value))));
                 asked.insert(field.to_owned(), value.clone());
             }
         }
+        if self.by != Purchase::OnDemand {
+            pin.push_str(&format!("-by-{}", self.by));
+            asked.insert(BY.to_owned(), Value::text(self.by.to_string()));
+        }
         Some(Want { pin: pin.into(), what: OFFERS, need: Value::Map(asked) })
     }
 
-    /// Pins a want of [`Market::want`]: the offers of the book, in their order.
+    /// Pins a want of [`Market::want`], whichever market of the cloud it is from: the offers of the book, in
+    /// their order. `None` for a want of something else.
     pub fn pin(&self, want: &Want) -> Option<Value> {
-        let asked = want.need.as_map()?;
-        let region = asked.get("region").and_then(Value::as_text);
+        let need = Market::need_of(want)?;
+        let region = want.need.as_map()?.get(REGION).and_then(Value::as_text);
+        let names = self.names(region, &need);
+        Some(Value::List(names.iter().map(Value::text).collect()))
+    }
+
+    /// The need that a want of [`Market::want`] was made of; `None` for a want of something else.
+    pub fn need_of(want: &Want) -> Option<Need> {
+        let asked = want.need.as_map().filter(|_| want.what == OFFERS)?;
         let fields = asked.iter().map(|(name, value)| (name.clone(), Term::Known(value.clone())));
         let resource = Neutral { fields: fields.collect(), ..Neutral::nameless() };
-        let names = self.names(region, &need(&resource).ok()?);
-        Some(Value::List(names.iter().map(Value::text).collect()))
+        let by = asked.get(BY).and_then(Value::as_text);
+        let by = by.map_or(Some(Purchase::OnDemand), Purchase::parse)?;
+        need(&resource).ok().map(|need| Need { purchase: by, ..need })
     }
 
     /// What the needs of a resource are refused for. `example` is an offer by its cloud's name.
@@ -151,7 +179,7 @@ impl Market {
                 return vec![refuses(&[field], message, "take it from an input, or write it out")];
             }
         }
-        match need(resource) {
+        match self.need(resource) {
             Err(Wrong { field, message }) => {
                 let help = "write counts as `2` or `2+`, sizes as `8GiB` or `8GiB+`";
                 vec![refuses(&[field], message, help)]
@@ -195,7 +223,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    const AWS: Market = Market { cloud: Cloud::Aws, usual_region: "us-east-1", most: 3 };
+    const AWS: Market =
+        Market { cloud: Cloud::Aws, usual_region: "us-east-1", most: 3, by: Purchase::OnDemand };
 
     fn machine(fields: &[(&str, Value)]) -> Neutral {
         let fields = fields.iter().map(|(name, it)| ((*name).to_owned(), Term::Known(it.clone())));
@@ -237,6 +266,33 @@ mod tests {
         let pins = BTreeMap::from([(want.pin.to_string(), older)]);
         let around = Surroundings::new("b", "e", &pins);
         assert_eq!(AWS.offers(&machine(&need), &around), ["m1.old"]);
+    }
+
+    #[test]
+    fn an_order_by_another_price_has_a_pin_of_its_own() {
+        let spot = Market { by: Purchase::Spot, ..AWS };
+        let (machine, pins) = (machine(&[("cpus", Value::text("2+"))]), BTreeMap::new());
+        let around = Surroundings::new("b", "e", &pins);
+        let want = spot.want(&machine, &around).expect("it is pinned");
+        assert_eq!(&*want.pin, "aws-offers-us-east-1-cpus-2+-by-spot");
+        assert_eq!(Market::need_of(&want).map(|need| need.purchase), Some(Purchase::Spot));
+        let pinned = AWS.pin(&want).expect("any market of the cloud pins it");
+        let names: Vec<Value> = spot.offers(&machine, &around).iter().map(Value::text).collect();
+        assert_eq!(pinned, Value::List(names));
+        let on_demand = AWS.want(&machine, &around).and_then(|want| AWS.pin(&want));
+        assert_ne!(Some(pinned), on_demand);
+        assert_eq!(AWS.pin(&Want { what: "packages", ..want }), None);
+    }
+
+    #[test]
+    fn what_says_nothing_is_no_need() {
+        let nothing = [("cpus", Value::Null), ("gpu", Value::Null), ("type", Value::Null)];
+        let need = need(&machine(&nothing)).expect("a need");
+        assert_eq!((need.cpus, need.gpus, need.named), (None, Gpus::Without, None));
+        for empty in [Value::List(Vec::new()), Value::Map(Map::new())] {
+            let wrong = super::need(&machine(&[("gpu", empty)])).expect_err("none is named");
+            assert_eq!(wrong.field, "gpu");
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What the rows of AWS are held to.
 
-use super::Question;
 use super::row::Row;
+use super::{OTHER_ENGINE, Question, RESERVED};
 
 const NETWORK: &str = "  net: {kind: network, cidr: 10.1.0.0/16, nat: none}\n";
+const TOO_SMALL: &str =
+    "AWS makes no st1 and no sc1 volume of less than 125 GiB, so that it is refused";
 const UNSIZED: &str = "the specification does not say how big the disk is";
 
 pub(super) fn question(row: &Row) -> Question {
@@ -22,8 +24,8 @@ pub(super) fn question(row: &Row) -> Question {
         }
         // Idle or in use, an address costs the same; a gateway has one.
         "aws_eip" => Question::line(nat(""), "address of the NAT gateway"),
-        "aws_eks_cluster" => Question::Foreign("a cluster is no kind yet"),
-        "aws_lb" => Question::Foreign("a load balancer is no kind yet"),
+        "aws_eks_cluster" => Question::Foreign("cluster", "a cluster is no kind yet"),
+        "aws_lb" => Question::Foreign("loadbalancer", "a load balancer is no kind yet"),
         other => panic!("{}: {other} is of no kind", row.shown()),
     }
 }
@@ -47,10 +49,11 @@ fn instance(row: &Row) -> Question {
     if let Some(question) = extras(row.component()) {
         return question;
     }
-    if row.said("purchase") == Some("reserved") {
-        return Question::Unsaid("a reserved purchase is not in the language");
-    }
     let ty = row.said("instance_type");
+    if let (Some("reserved"), Some(ty)) = (row.said("purchase"), ty) {
+        let machine = format!("{NETWORK}  m: {{kind: machine, type: {ty}, purchase: reserved}}\n");
+        return Question::Refused(machine, "expected `on_demand` or `spot`", RESERVED);
+    }
     match (row.said("part"), ty) {
         (None, Some(ty)) => {
             let machine = format!("{NETWORK}  m: {{kind: machine, type: {ty}{}}}\n", row.hours());
@@ -62,8 +65,25 @@ fn instance(row: &Row) -> Question {
                 format!("{NETWORK}  m: {{kind: machine, type: {ty}, disk_class: {class}}}\n");
             Question::line(machine, "root disk")
         }
-        (Some(_), _) => Question::Unsaid(UNSIZED),
+        (Some(_), _) => unsized_disk(row),
         (None, None) => panic!("{}: it has no type", row.shown()),
+    }
+}
+
+/// A disk of which only what is charged says how big it is: one of so much costs as much.
+fn unsized_disk(row: &Row) -> Question {
+    let count = row.quantity.normalize();
+    let volume = |fields: &str| format!("{NETWORK}  v: {{kind: volume, {fields}}}\n");
+    if row.component() == "Provisioned IOPS" {
+        let volume = volume(&format!("size: 20GiB, class: io1, iops: {count}"));
+        return Question::Alike(volume, "operations a second".to_owned(), UNSIZED);
+    }
+    let class = row.said("disk_type").expect("a disk has a class");
+    let iops = if class == "io1" { ", iops: 200" } else { "" };
+    let volume = volume(&format!("size: {count}GiB, class: {class}{iops}"));
+    match class {
+        "sc1" => Question::Refused(volume, "has from 125GiB", TOO_SMALL),
+        _ => Question::Alike(volume, "space".to_owned(), UNSIZED),
     }
 }
 
@@ -93,7 +113,7 @@ fn group(row: &Row) -> Question {
         (storage, None) if storage.starts_with("Storage") => {
             let part = row.said("part").expect("a disk is of a part");
             if !part.ends_with("root_block_device") || row.used("instances").is_some() {
-                return Question::Unsaid(UNSIZED);
+                return unsized_disk(row);
             }
             let class = row.said("disk_type").expect("a disk has a class");
             Question::line(pool("t3.large", &format!(", disk_class: {class}")), "root disk")
@@ -116,11 +136,7 @@ fn volume(row: &Row) -> Question {
         "{NETWORK}  v: {{kind: volume, size: {size}GiB, class: {class}{iops}{throughput}{usage}}}\n"
     );
     match (class, row.component()) {
-        ("st1" | "sc1", _) => Question::Refused(
-            volume,
-            "has from 125GiB",
-            "AWS makes no st1 and no sc1 volume of less than 125 GiB, so that it is refused",
-        ),
+        ("st1" | "sc1", _) => Question::Refused(volume, "has from 125GiB", TOO_SMALL),
         (_, "Provisioned IOPS") => Question::line(volume, "operations a second"),
         (_, "Provisioned throughput") => Question::line(volume, "MiB a second beyond"),
         (_, "I/O requests") => Question::line(volume, "requests"),
@@ -131,10 +147,11 @@ fn volume(row: &Row) -> Question {
 fn database(row: &Row) -> Question {
     let engine = row.said("engine").expect("a database has an engine");
     if !matches!(engine, "postgres" | "mysql") {
-        return Question::Unsaid("no such engine is in the language: postgres and mysql are");
+        let database = format!("{NETWORK}  d: {{kind: database, engine: {engine}}}\n");
+        return Question::Refused(database, "expected `postgres` or `mysql`", OTHER_ENGINE);
     }
     if row.said("purchase") == Some("reserved") {
-        return Question::Unsaid("a reserved purchase is not in the language");
+        return Question::Unsaid(RESERVED);
     }
     let component = row.component();
     let gp3 = component == "Storage (general purpose SSD, gp3)";

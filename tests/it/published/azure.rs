@@ -1,7 +1,7 @@
 //! What the rows of Azure are held to.
 
-use super::Question;
 use super::row::Row;
+use super::{Bound, Question};
 
 const NETWORK: &str = "  net: {kind: network, cidr: 10.1.0.0/16, nat: none}\n";
 
@@ -22,13 +22,25 @@ pub(super) fn question(row: &Row) -> Question {
         "azurerm_public_ip_prefix" => {
             Question::Unsaid("addresses are made one by one, no prefixes")
         }
-        "azurerm_lb" | "azurerm_lb_rule" => Question::Foreign("a load balancer is no kind yet"),
+        "azurerm_lb" | "azurerm_lb_rule" => {
+            Question::Foreign("loadbalancer", "a load balancer is no kind yet")
+        }
         "azurerm_machine_learning_compute_cluster" => low_priority(row),
         other => panic!("{}: {other} is of no kind", row.shown()),
     }
 }
 
-/// Nodes that Azure may take back, which is what spot is.
+/// Sizes that are no longer sold, of which no source says what they cost.
+const RETIRED: &[&str] = &[
+    "Standard_NC12",
+    "Standard_NC24",
+    "Standard_NC6",
+    "Standard_NV12",
+    "Standard_NV24",
+    "Standard_NV6",
+];
+
+/// Nodes that Azure may take back, which is what spot is. The rows are of what they cost when it does not.
 fn low_priority(row: &Row) -> Question {
     let ty = row.said("instance_type").expect("a node has a type");
     let Some(count) = row.machines() else {
@@ -37,8 +49,16 @@ fn low_priority(row: &Row) -> Question {
         );
     };
     let pool =
-        format!("{NETWORK}  w: {{kind: pool, type: {ty}, count: {count}, purchase: spot}}\n");
-    Question::line(pool, "compute, spot")
+        |more: &str| format!("{NETWORK}  w: {{kind: pool, type: {ty}, count: {count}{more}}}\n");
+    if RETIRED.contains(&ty) {
+        return Question::Unpriced(pool(""), "compute, on demand".to_owned());
+    }
+    if !row.is_suspect {
+        return Question::line(pool(", purchase: spot"), "compute, spot");
+    }
+    let reason =
+        "what Azure may take back is priced as what it may not: on demand we come to as much";
+    Question::Alike(pool(""), "compute, on demand".to_owned(), reason)
 }
 
 fn nat(more: &str) -> String {
@@ -58,7 +78,8 @@ const UNPRICED: &[&str] = &[
     "Standard_PB6s",
 ];
 
-const WINDOWS: &str = "machines with Windows are not in the language: licences are not built";
+const WINDOWS: &str =
+    "machines with Windows are not in the language: without its licence they cost no more";
 
 fn machine(row: &Row) -> Question {
     match row.component() {
@@ -68,10 +89,16 @@ fn machine(row: &Row) -> Question {
         }
         _ => {}
     }
-    if row.said("os") == Some("windows") {
-        return Question::Unsaid(WINDOWS);
-    }
     let ty = row.said("instance_type").expect("a machine has a type");
+    if row.said("os") == Some("windows") {
+        if ty.starts_with("Standard_EC") && !ty.contains("_cc_") {
+            let machine = format!("{NETWORK}  m: {{kind: machine, type: {ty}}}\n");
+            let reason = "a confidential machine is not built yet";
+            return Question::Refused(machine, "is a confidential machine", reason);
+        }
+        let machine = format!("{NETWORK}  m: {{kind: machine, type: {ty}{}}}\n", row.hours());
+        return Question::Bound(machine, format!("compute, {ty}"), Bound::AtMost, WINDOWS);
+    }
     let machine = format!("{NETWORK}  m: {{kind: machine, type: {ty}{}}}\n", row.hours());
     let name = format!("compute, {ty}");
     if UNPRICED.contains(&ty) {
@@ -129,10 +156,14 @@ fn database(row: &Row) -> Question {
     // We say how much the backups are, of which as much as the disk has is free.
     let usage = row.used("additional_backup_storage_gb").map(|beyond| beyond + gib);
     let usage = usage.map_or_else(String::new, |gib| format!(", usage: {{backup: {gib}GiB}}"));
-    let standby = row.said("high_availability").is_some();
+    let standby = row.said("high_availability").is_some() && !row.is_suspect;
     let database = format!(
         "{NETWORK}  d: {{kind: database, engine: postgres, version: \"17\", type: {sku}, storage: {gib}GiB, multi_zone: {standby}{usage}}}\n"
     );
+    if row.is_suspect {
+        let reason = "the second server is not in the row: without it we come to as much";
+        return Question::Alike(database, "server".to_owned(), reason);
+    }
     let name = match row.component() {
         "Storage" => "storage",
         "Additional backup storage" => "backups beyond",

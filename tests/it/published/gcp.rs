@@ -1,7 +1,7 @@
 //! What the rows of Google Cloud are held to.
 
-use super::Question;
 use super::row::Row;
+use super::{Bound, OTHER_ENGINE, Question};
 use rust_decimal::Decimal;
 
 const NETWORK: &str = "  net: {kind: network, cidr: 10.1.0.0/16, nat: none}\n";
@@ -21,10 +21,12 @@ pub(super) fn question(row: &Row) -> Question {
              several regions and other classes are not in the language",
         ),
         "google_compute_image" | "google_compute_snapshot" => {
-            Question::Foreign("an image or a snapshot is no kind")
+            Question::Foreign("snapshot", "an image or a snapshot is no kind")
         }
         "google_container_cluster" | "google_container_node_pool" => nodes(row),
-        "google_compute_forwarding_rule" => Question::Foreign("a load balancer is no kind yet"),
+        "google_compute_forwarding_rule" => {
+            Question::Foreign("loadbalancer", "a load balancer is no kind yet")
+        }
         other => panic!("{}: {other} is of no kind", row.shown()),
     }
 }
@@ -44,12 +46,22 @@ fn less_discount(row: &Row, resources: String, name: &str) -> Question {
 fn attached(row: &Row) -> Option<Question> {
     let component = row.component();
     if component.starts_with("Custom ") {
-        return Some(Question::Unsaid(
-            "machines that are made to measure are no offers of the price book",
-        ));
+        // What is made to measure is no offer of the price book.
+        let ty = row.said("machine_type").or_else(|| row.inner("node_config", "machine_type"));
+        let ty = ty.expect("a machine has a type");
+        let machine = format!("{NETWORK}  m: {{kind: machine, type: {ty}}}\n");
+        return Some(Question::Unpriced(machine, format!("compute, {ty}")));
     }
     if component.starts_with("NVIDIA L4") {
-        return Some(Question::Unsaid("the price of a machine has its L4 in it, once"));
+        let ty = row.said("machine_type").expect("a machine has a type");
+        let machine = format!("{NETWORK}  m: {{kind: machine, type: {ty}}}\n");
+        let reason = "the price of a machine has its L4 in it, once";
+        return Some(Question::Bound(machine, "compute".to_owned(), Bound::AtLeast, reason));
+    }
+    if component.starts_with("NVIDIA Tesla K80") {
+        let machine = format!("{NETWORK}  m: {{kind: machine, gpu: K80}}\n");
+        let reason = "accelerators that are attached to a machine are refused";
+        return Some(Question::Refused(machine, "attaches a K80", reason));
     }
     if component.starts_with("NVIDIA") {
         return Some(Question::Unsaid(
@@ -90,7 +102,7 @@ fn group(row: &Row) -> Question {
         return question;
     }
     if row.said("part").is_some() {
-        return Question::Unsaid(UNSIZED);
+        return unsized_disk(row, row.said("disk_type").expect("a disk has a class"));
     }
     let ty = row.said("instance_type").expect("a member has a type");
     let count = row.said("target_size").expect("a group has a size");
@@ -105,7 +117,7 @@ fn nodes(row: &Row) -> Question {
         return question;
     }
     let (Some(ty), Some(count)) = (row.said("instance_type"), row.machines()) else {
-        return Question::Foreign("a cluster is no kind yet");
+        return Question::Foreign("cluster", "a cluster is no kind yet");
     };
     let pool =
         |more: &str| format!("{NETWORK}  w: {{kind: pool, type: {ty}, count: {count}{more}}}\n");
@@ -115,9 +127,20 @@ fn nodes(row: &Row) -> Question {
     }
 }
 
+/// A disk of which only what is charged says how big it is: one of so much costs as much.
+fn unsized_disk(row: &Row, class: &str) -> Question {
+    let count = row.quantity.normalize();
+    let is_speed = row.component() == "Provisioned IOPS";
+    let (gib, iops) = if is_speed { (1_000.into(), count) } else { (count, 10_000.into()) };
+    let iops = if class.ends_with("extreme") { format!(", iops: {iops}") } else { String::new() };
+    let volume = format!("{NETWORK}  v: {{kind: volume, size: {gib}GiB, class: {class}{iops}}}\n");
+    let name = if is_speed { "operations" } else { "storage" };
+    Question::Alike(volume, name.to_owned(), UNSIZED)
+}
+
 fn volume(row: &Row) -> Question {
     let class = row.said("type").expect("a disk has a class");
-    let Some(size) = row.said("size") else { return Question::Unsaid(UNSIZED) };
+    let Some(size) = row.said("size") else { return unsized_disk(row, class) };
     let iops = row.said("provisioned_iops");
     let iops = iops.map_or_else(String::new, |iops| format!(", iops: {iops}"));
     let volume = format!("{NETWORK}  v: {{kind: volume, size: {size}GiB, class: {class}{iops}}}\n");
@@ -157,7 +180,10 @@ fn database(row: &Row) -> Question {
     let (engine, version) = match engine {
         "MYSQL_8_0" => ("mysql", "8.0"),
         "POSTGRES_15" => ("postgres", "15"),
-        _ => return Question::Unsaid("no such engine is in the language: postgres and mysql are"),
+        _ => {
+            let database = format!("{NETWORK}  d: {{kind: database, engine: {engine}}}\n");
+            return Question::Refused(database, "expected `postgres` or `mysql`", OTHER_ENGINE);
+        }
     };
     if row.component().starts_with("IP address") {
         return Question::Unsaid("a database has a private address alone, which costs nothing");

@@ -7,7 +7,6 @@
 //! s3://MAILBOX/status, logs   how it went                              written there, read here
 //! ```
 
-use super::flows::SSH;
 use super::machine::part;
 use super::{TAGS, args, role, share};
 use crate::clients::Aws;
@@ -25,9 +24,9 @@ use aws_sdk_ssm::types::{
     ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType, ResourceTypeForTagging,
     Tag,
 };
-use dsenv_sdk::provider::{
-    Access, Native, Neutral, OpErrorClass, Right, Surroundings, Use, variable_stem,
-};
+use dsenv_sdk::entry::people;
+use dsenv_sdk::provider::{Native, Neutral, OpErrorClass, Right, Surroundings, Use, variable_stem};
+use dsenv_sdk::reading::{bucket_terms, database_terms};
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::software::Locked;
 use dsenv_sdk::term::Ref;
@@ -116,7 +115,7 @@ pub(crate) fn settings(resource: &Neutral, around: &Surroundings<'_>) -> Option<
         ("environment", field("environment")),
         ("services", field("services")),
         ("software", software),
-        ("buckets", of_kind("bucket", bucket_terms)),
+        ("buckets", of_kind("bucket", |used| Term::map(bucket_terms(used)))),
         ("databases", of_kind("database", database_terms)),
         ("people", people),
         ("mounts", mounts(resource)),
@@ -124,38 +123,6 @@ pub(crate) fn settings(resource: &Neutral, around: &Surroundings<'_>) -> Option<
     ]);
     let native = |name: &str, ty, args| Native { part: part(name), ty, args, after: Vec::new() };
     Some([native(MAILBOX_PART, MAILBOX.name, mailbox), native(PART, SETTINGS.name, settings)])
-}
-
-/// Who comes in by ssh, in the order of the blueprint; `None` for nobody.
-fn people(resource: &Neutral) -> Option<Term> {
-    let one = |access: &Access| {
-        let keys = access.keys.iter();
-        let keys = keys.map(|key| Term::Ref(Ref::attribute(key.clone(), "public_key"))).collect();
-        Term::map(args([
-            ("who", Some(Term::text(&access.who))),
-            ("keys", Some(Term::list(keys))),
-            ("until", access.until.as_ref().map(Term::text)),
-        ]))
-    };
-    let people = resource.access.iter().filter(|access| access.how == SSH);
-    let people: Vec<Term> = people.map(one).collect();
-    (!people.is_empty()).then(|| Term::list(people))
-}
-
-fn attributes<const N: usize>(of: &Addr, names: [&str; N]) -> BTreeMap<String, Term> {
-    let term = |name: &str| (name.to_owned(), Term::Ref(Ref::attribute(of.clone(), name)));
-    names.map(term).into()
-}
-
-fn bucket_terms(used: &Use) -> Term {
-    Term::map(attributes(&used.target, ["url", "name", "endpoint", "region"]))
-}
-
-fn database_terms(used: &Use) -> Term {
-    let mut terms = attributes(&used.target, ["host", "port", "name", "user", "engine"]);
-    let password = Ref::attribute(used.target.part("password", None), "value");
-    terms.insert("password".to_owned(), Term::Ref(password));
-    Term::map(terms)
 }
 
 /// What a machine mounts, and where: a volume by its id, a share by its host. The size of a volume is told

@@ -17,9 +17,10 @@
 //! Servers of one kind share a subnet that is delegated to them, and the group is the subnet's: a machine
 //! that uses one PostgreSQL of a network reaches the port of the others there. It has no password to them.
 
-use super::{LOCATION, TAGS, args, fixed, fixed_text, id_of, node, of, part, refuses, substitutes};
+use super::{LOCATION, TAGS, args, fixed, fixed_text, id_of, node, of, part};
 use dsenv_sdk::addr::Part;
-use dsenv_sdk::provider::{Access, Finding, GRANT, Native, Neutral, grant_key};
+use dsenv_sdk::entry::{SSH, SSH_PORT};
+use dsenv_sdk::provider::{GRANT, Native, Neutral, grant_key};
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::value::{Map, Value};
 use dsenv_sdk::{Addr, Term};
@@ -30,10 +31,6 @@ pub(crate) const FIREWALL: &str = "firewall";
 /// The part by which rules mean a resource.
 const GROUP: &str = "group";
 
-/// `access.how` of whoever comes in by ssh.
-pub(crate) const SSH: &str = "ssh";
-/// Where sshd listens, as images have it.
-const SSH_PORT: i64 = 22;
 /// The first of the numbers that say which rule goes first; all of ours let in, so their order is all the
 /// same. <https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview>
 const PRIORITY_FROM: i64 = 100;
@@ -171,54 +168,4 @@ pub(crate) fn flow(user: &Addr, target: &Addr, port: Option<Term>) -> Native {
     ]);
     let part = Some(Part { name: GRANT.into(), key: Some(grant_key(target)) });
     node(part, &SECURITY_RULE, args)
-}
-
-/// What the ways in of a machine are refused for.
-pub(crate) fn check_access(resource: &Neutral, ports: &[(String, i64)]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (at, access) in resource.access.iter().enumerate() {
-        let at = at.to_string();
-        if access.from.is_none() {
-            let message = format!("nobody says from where `{}` comes in", access.who);
-            let help = "add `from:` with a range of addresses: `from: 203.0.113.0/24`";
-            findings.push(refuses(&["access", &at], message, help));
-        }
-        match access.how.as_str() {
-            SSH => findings.extend(check_ssh(access, &at, ports)),
-            "sql" => {
-                let message = "on azure nobody comes in to a database from outside its network";
-                let help = "work from a machine that `uses` it";
-                findings.push(refuses(&["access", &at, "how"], message, help));
-            }
-            _ if ports.is_empty() => {
-                let message = "`web` opens the ports of services, and none has one";
-                let help = "add `port:` to a service";
-                findings.push(refuses(&["access", &at, "how"], message, help));
-            }
-            _ => {}
-        }
-        // By ssh, the key itself has an end.
-        if let Some(until) = access.until.as_ref().filter(|_| access.how != SSH) {
-            let message = format!(
-                "on azure nothing closes it by itself on {until}: take the entry out then, and apply"
-            );
-            findings.push(substitutes(&["access", &at, "until"], message));
-        }
-    }
-    findings
-}
-
-fn check_ssh(access: &Access, at: &str, ports: &[(String, i64)]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if access.keys.is_empty() {
-        let message = format!("`{}` comes in by ssh, and there is no key of that name", access.who);
-        let help = "add a key and name it: `ada: {kind: key, public_key: \"ssh-ed25519 AAAA...\"}` among \
-                    the resources, and `who: ada` here";
-        findings.push(refuses(&["access", at, "who"], message, help));
-    }
-    if let Some((name, _)) = ports.iter().find(|(_, port)| *port == SSH_PORT) {
-        let message = format!("sshd and the service `{name}` cannot both have port {SSH_PORT}");
-        findings.push(refuses(&["access", at, "how"], message, "give the service another port"));
-    }
-    findings
 }

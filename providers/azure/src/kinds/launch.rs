@@ -5,10 +5,12 @@ use super::{args, fixed, fixed_text, id_of, location, of};
 use super::{check_known, check_network, flows, identity, known, refuses, settings, text};
 use crate::charge;
 use crate::regions;
-use dsenv_sdk::provider::{Finding, Native, Neutral, Right, Surroundings, Want};
+use dsenv_sdk::entry;
+use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, Want};
+use dsenv_sdk::reading::{self, check_software, display_name, ports};
 use dsenv_sdk::schema::{Class, Field, Type, parse_size};
 use dsenv_sdk::value::Value;
-use dsenv_sdk::{Addr, Key, Term, software};
+use dsenv_sdk::{Term, software};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -103,8 +105,8 @@ pub(crate) fn check(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Findin
     findings.extend(check_disk(resource));
     findings.extend(images::check(resource));
     findings.extend(check_software(resource));
-    findings.extend(flows::check_access(resource, &ports(resource)));
-    findings.extend(check_uses(resource));
+    findings.extend(entry::check("azure", resource, &ports(resource)));
+    findings.extend(reading::check_database_rights("azure", resource));
     findings
 }
 
@@ -135,19 +137,6 @@ fn check_disk_class(resource: &Neutral, around: &Surroundings<'_>) -> Option<Fin
     (class == charge::PREMIUM).then(|| refuses(&["disk_class"], message, help))
 }
 
-fn check_software(resource: &Neutral) -> Vec<Finding> {
-    let Some(term) = resource.fields.get("software") else { return Vec::new() };
-    match software::spec_of(term) {
-        Some(Ok(_)) => Vec::new(),
-        Some(Err(error)) => {
-            let help = "write versions as \"3.11\" and packages as `name`, `name[extra]` or \
-                        `name>=1.2`";
-            vec![refuses(&["software"], error.to_string(), help)]
-        }
-        None => check_known(resource, &["software"]),
-    }
-}
-
 fn check_purchase(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
     let Some(purchase) = known(resource, "purchase") else { return Vec::new() };
     let mut findings = Vec::new();
@@ -166,21 +155,6 @@ fn check_purchase(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding>
     findings
 }
 
-fn check_uses(resource: &Neutral) -> Vec<Finding> {
-    let reads = |used: &&dsenv_sdk::provider::Use| used.right == Right::Read;
-    let mut findings = Vec::new();
-    for used in resource.uses.iter().filter(|used| used.kind == "database").filter(reads) {
-        let message = format!(
-            "on azure a machine has the database's own role, so `read` of `{}` would be more than \
-             reading",
-            used.target
-        );
-        let help = format!("write `{}: read_write`", used.target);
-        findings.push(refuses(&["uses", &used.target.to_string()], message, help));
-    }
-    findings
-}
-
 fn said_gib(resource: &Neutral) -> Option<i64> {
     let bytes = text(resource, "disk").and_then(parse_size)?;
     i64::try_from(bytes.div_ceil(1 << 30)).ok()
@@ -194,23 +168,6 @@ pub(crate) fn wants(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Want> 
         wants.push(software::want(&spec));
     }
     wants
-}
-
-/// The ports of services, by name.
-pub(crate) fn ports(resource: &Neutral) -> Vec<(String, i64)> {
-    let entries: Vec<(String, Option<Term>)> = match resource.fields.get("services") {
-        Some(Term::Map(services)) => {
-            services.iter().map(|(name, term)| (name.clone(), term.step("port"))).collect()
-        }
-        Some(Term::Known(Value::Map(services))) => services
-            .iter()
-            .map(|(name, value)| (name.clone(), value.step("port").cloned().map(Term::Known)))
-            .collect(),
-        _ => Vec::new(),
-    };
-    let port =
-        |(name, term): (String, Option<Term>)| Some((name, term?.known().and_then(Value::as_int)?));
-    entries.into_iter().filter_map(port).collect()
 }
 
 /// Everything around a machine that a pool has alike: groups and flows, settings, identity, rights.
@@ -286,13 +243,4 @@ fn public(resource: &Neutral) -> Term {
     }
     let network = resource.network.as_ref().expect("one without a network was refused");
     of(network, "machine_addresses").expect("a reference")
-}
-
-/// `workers-eu`: the resource's name, with the member's key.
-fn display_name(addr: &Addr) -> String {
-    match &addr.key {
-        Some(Key::Text(key)) => format!("{}-{key}", addr.name),
-        Some(Key::Index(key)) => format!("{}-{key}", addr.name),
-        None => addr.name.to_string(),
-    }
 }

@@ -16,6 +16,7 @@ mod share;
 mod volume;
 
 pub(crate) use dsenv_sdk::provider::{refuses, substitutes};
+pub(crate) use dsenv_sdk::reading::{check_known, known, text};
 pub(crate) use machine::sizes::MARKET;
 
 use dsenv_sdk::addr::Part;
@@ -192,30 +193,9 @@ pub(crate) fn fixed_text(text: &str) -> Option<Term> {
     Some(Term::text(text))
 }
 
-/// A field of a resource that is known and said.
-pub(crate) fn known<'a>(resource: &'a Neutral, field: &str) -> Option<&'a Value> {
-    resource.fields.get(field).and_then(Term::known).filter(|value| **value != Value::Null)
-}
-
-/// A field of a resource that is a text.
-pub(crate) fn text<'a>(resource: &'a Neutral, field: &str) -> Option<&'a str> {
-    known(resource, field).and_then(Value::as_text)
-}
-
 /// The region, of which `check` saw that it is said.
 pub(crate) fn location(around: &Surroundings<'_>) -> Option<Term> {
     fixed_text(around.region.expect("a resource without a region was refused"))
-}
-
-/// Refuses fields that decide what there is and are open before apply.
-pub(crate) fn check_known(resource: &Neutral, fields: &[&str]) -> Vec<Finding> {
-    let open =
-        |field: &&&str| resource.fields.get(**field).is_some_and(|term| term.known().is_none());
-    let refuse = |field: &&str| {
-        let message = format!("`{field}` of a {} must be known before apply", resource.kind);
-        refuses(&[field], message, "take it from an input, or write it out")
-    };
-    fields.iter().filter(open).map(refuse).collect()
 }
 
 /// Refuses a resource without the network that it stands in.

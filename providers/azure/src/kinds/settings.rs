@@ -12,16 +12,16 @@
 //! thing that is charged. The blob is encrypted at rest, has no key and no public address, and whoever may
 //! read it by a role might as well read the vault.
 
-use super::flows::SSH;
 use super::identity::{self, BLOB_CONTRIBUTOR, BLOB_READER};
 use super::{LOCATION, TAGS, args, fixed, id_of, node, of, part, pool, share};
 use dsenv_sdk::cost::{Charge, Costing, Planned, Rate, Time};
+use dsenv_sdk::entry::{SSH, people};
 use dsenv_sdk::prices::Driver;
-use dsenv_sdk::provider::{Access, Native, Neutral, Surroundings, Use, variable_stem};
+use dsenv_sdk::provider::{Native, Neutral, Surroundings, Use, variable_stem};
+use dsenv_sdk::reading::{attributes, bucket_terms, database_terms};
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
-use dsenv_sdk::term::Ref;
 use dsenv_sdk::value::Value;
-use dsenv_sdk::{Addr, Term, software as packages};
+use dsenv_sdk::{Term, software as packages};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -104,7 +104,7 @@ pub(crate) fn settings(
         ("environment", field("environment")),
         ("services", field("services")),
         ("software", software(resource, around)),
-        ("buckets", of_kind(resource, "bucket", bucket_terms)),
+        ("buckets", of_kind(resource, "bucket", |used| Term::map(bucket_terms(used)))),
         ("databases", of_kind(resource, "database", database_terms)),
         ("mounts", mounts(resource)),
         ("people", people(resource)),
@@ -132,22 +132,6 @@ fn of_kind(resource: &Neutral, kind: &str, terms: fn(&Use) -> Term) -> Option<Te
     (!used.is_empty()).then(|| Term::map(used))
 }
 
-fn attributes<const N: usize>(of: &Addr, names: [&str; N]) -> BTreeMap<String, Term> {
-    let term = |name: &str| (name.to_owned(), Term::Ref(Ref::attribute(of.clone(), name)));
-    names.map(term).into()
-}
-
-fn bucket_terms(used: &Use) -> Term {
-    Term::map(attributes(&used.target, ["url", "name", "endpoint", "region"]))
-}
-
-fn database_terms(used: &Use) -> Term {
-    let mut terms = attributes(&used.target, ["host", "port", "name", "user", "engine"]);
-    let password = Ref::attribute(used.target.part("password", None), "value");
-    terms.insert("password".to_owned(), Term::Ref(password));
-    Term::map(terms)
-}
-
 /// What a machine mounts: a volume by the number of its place, a share by its address.
 fn mounts(resource: &Neutral) -> Option<Term> {
     let volumes = resource.uses.iter().filter(|used| used.kind == "volume").zip(0_i64..);
@@ -161,22 +145,6 @@ fn mounts(resource: &Neutral) -> Option<Term> {
     });
     let mounts: BTreeMap<String, Term> = volumes.chain(shares).collect();
     (!mounts.is_empty()).then(|| Term::map(mounts))
-}
-
-/// Who comes in by ssh, in the order of the blueprint; `None` for nobody.
-fn people(resource: &Neutral) -> Option<Term> {
-    let one = |access: &Access| {
-        let keys = access.keys.iter();
-        let keys = keys.map(|key| Term::Ref(Ref::attribute(key.clone(), "public_key"))).collect();
-        Term::map(args([
-            ("who", Some(Term::text(&access.who))),
-            ("keys", Some(Term::list(keys))),
-            ("until", access.until.as_ref().map(Term::text)),
-        ]))
-    };
-    let people = resource.access.iter().filter(|access| access.how == SSH);
-    let people: Vec<Term> = people.map(one).collect();
-    (!people.is_empty()).then(|| Term::list(people))
 }
 
 /// What a mailbox is charged for: little space, and that each machine looks into it again and again.

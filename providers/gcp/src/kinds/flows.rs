@@ -11,9 +11,8 @@
 
 use super::{account, args, flag, int, of, part};
 use dsenv_sdk::addr::Part;
-use dsenv_sdk::provider::{
-    Access, Finding, GRANT, Native, Neutral, grant_key, refuses, substitutes,
-};
+use dsenv_sdk::entry::{SSH, SSH_PORT};
+use dsenv_sdk::provider::{GRANT, Native, Neutral, grant_key};
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::value::Value;
 use dsenv_sdk::{Addr, Key, Term};
@@ -21,10 +20,6 @@ use std::collections::BTreeMap;
 
 /// The part that is one way in for people.
 const ENTRANCE: &str = "access";
-/// `access.how` of whoever comes in by ssh.
-pub(crate) const SSH: &str = "ssh";
-/// Where sshd listens, as images have it.
-const SSH_PORT: i64 = 22;
 /// A rule that allows comes before the ones that forbid: the lower number wins.
 const ALLOWED_AT: i64 = 1_000;
 const FORBIDDEN_AT: i64 = 60_000;
@@ -143,52 +138,4 @@ pub(crate) fn entrances(resource: &Neutral, web_ports: &[(String, i64)]) -> Vec<
         )
     };
     ways.into_iter().map(native).collect()
-}
-
-/// What the ways in of a machine are refused for.
-pub(crate) fn check_access(resource: &Neutral, ports: &[(String, i64)]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (at, access) in resource.access.iter().enumerate() {
-        let at = at.to_string();
-        if access.from.is_none() {
-            let message = format!("nobody says from where `{}` comes in", access.who);
-            let help = "add `from:` with a range of addresses: `from: 203.0.113.0/24`";
-            findings.push(refuses(&["access", &at], message, help));
-        }
-        if access.how == SSH {
-            findings.extend(check_ssh(access, &at, ports));
-        }
-        if access.how == "sql" {
-            let message = "on gcp nobody comes in to a database from outside its network";
-            let help = "work from a machine that `uses` it";
-            findings.push(refuses(&["access", &at, "how"], message, help));
-        }
-        if access.how == "web" && ports.is_empty() {
-            let message = "`web` opens the ports of services, and none has one";
-            findings.push(refuses(&["access", &at, "how"], message, "add `port:` to a service"));
-        }
-        // By ssh, the key itself has an end.
-        if let Some(until) = access.until.as_ref().filter(|_| access.how != SSH) {
-            let message = format!(
-                "on gcp nothing closes it by itself on {until}: take the entry out then, and apply"
-            );
-            findings.push(substitutes(&["access", &at, "until"], message));
-        }
-    }
-    findings
-}
-
-fn check_ssh(access: &Access, at: &str, ports: &[(String, i64)]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if access.keys.is_empty() {
-        let message = format!("`{}` comes in by ssh, and there is no key of that name", access.who);
-        let help = "add a key and name it: `ada: {kind: key, public_key: \"ssh-ed25519 AAAA...\"}` among \
-                    the resources, and `who: ada` here";
-        findings.push(refuses(&["access", at, "who"], message, help));
-    }
-    if let Some((name, _)) = ports.iter().find(|(_, port)| *port == SSH_PORT) {
-        let message = format!("sshd and the service `{name}` cannot both have port {SSH_PORT}");
-        findings.push(refuses(&["access", at, "how"], message, "give the service another port"));
-    }
-    findings
 }

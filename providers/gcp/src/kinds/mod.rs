@@ -16,7 +16,8 @@ pub(crate) mod share;
 pub(crate) mod volume;
 
 use dsenv_sdk::addr::Part;
-use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, Want, refuses};
+use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, Want};
+use dsenv_sdk::reading::{check_known, display_name, known, text};
 use dsenv_sdk::schema::NativeType;
 use dsenv_sdk::term::Ref;
 use dsenv_sdk::value::Value;
@@ -124,26 +125,6 @@ const fn builtin_kind(name: &'static str) -> GcpKind {
     }
 }
 
-/// A field that is known and says something.
-fn known<'a>(resource: &'a Neutral, field: &str) -> Option<&'a Value> {
-    resource.fields.get(field).and_then(Term::known).filter(|value| **value != Value::Null)
-}
-
-fn text<'a>(resource: &'a Neutral, field: &str) -> Option<&'a str> {
-    known(resource, field).and_then(Value::as_text)
-}
-
-/// What a resource is refused for whose shape depends on another resource.
-fn check_known(resource: &Neutral, fields: &[&str]) -> Vec<Finding> {
-    let open =
-        |field: &&&str| resource.fields.get(**field).is_some_and(|term| term.known().is_none());
-    let finding = |field: &&str| {
-        let message = format!("`{field}` of a {} must be known before apply", resource.kind);
-        refuses(&[field], message, "take it from an input, or write it out")
-    };
-    fields.iter().filter(open).map(finding).collect()
-}
-
 /// Makes arguments from pairs; absent ones are left out.
 fn args<const N: usize>(pairs: [(&str, Option<Term>); N]) -> BTreeMap<String, Term> {
     pairs.into_iter().filter_map(|(name, term)| Some((name.to_owned(), term?))).collect()
@@ -171,15 +152,6 @@ fn flag(flag: bool) -> Option<Term> {
 
 fn int(number: i64) -> Option<Term> {
     Some(Term::Known(Value::Int(number)))
-}
-
-/// `workers-eu`: the resource's name, with the member's key.
-fn display_name(addr: &Addr) -> String {
-    match &addr.key {
-        Some(Key::Text(key)) => format!("{}-{key}", addr.name),
-        Some(Key::Index(key)) => format!("{}-{key}", addr.name),
-        None => addr.name.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@
 //! ```
 
 use super::bucket::MAILBOX;
-use super::flows::SSH;
-use super::{account, args, flag, of, part};
+use super::{account, flag, of, part};
 use crate::labels::LABELS;
-use dsenv_sdk::provider::{Access, Native, Neutral, Surroundings, Use, variable_stem};
+use dsenv_sdk::entry::people;
+use dsenv_sdk::provider::{Native, Neutral, Surroundings, Use, variable_stem};
+use dsenv_sdk::reading;
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::software as packages;
 use dsenv_sdk::value::{Map, Value};
@@ -95,7 +96,7 @@ pub(crate) fn settings(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Nat
             ("services", field("services")),
             ("software", software),
             ("buckets", of_kind("bucket", bucket_terms)),
-            ("databases", of_kind("database", database_terms)),
+            ("databases", of_kind("database", |_, used| reading::database_terms(used))),
             ("volumes", of_kind("volume", volume_terms)),
             ("people", people(resource)),
             ("replica_location", Some(region)),
@@ -129,38 +130,12 @@ fn rights(machine: &Addr) -> Vec<Native> {
     ]
 }
 
-/// Who comes in by ssh, in the order of the blueprint; `None` for nobody.
-fn people(resource: &Neutral) -> Option<Term> {
-    let one = |access: &Access| {
-        let keys = access.keys.iter().filter_map(|key| of(key, "public_key")).collect();
-        Term::map(args([
-            ("who", Some(Term::text(&access.who))),
-            ("keys", Some(Term::list(keys))),
-            ("until", access.until.as_ref().map(Term::text)),
-        ]))
-    };
-    let people = resource.access.iter().filter(|access| access.how == SSH);
-    let people: Vec<Term> = people.map(one).collect();
-    (!people.is_empty()).then(|| Term::list(people))
-}
-
-fn attributes<const N: usize>(target: &Addr, names: [&str; N]) -> BTreeMap<String, Term> {
-    names.into_iter().filter_map(|name| Some((name.to_owned(), of(target, name)?))).collect()
-}
-
 fn bucket_terms(user: &Addr, used: &Use) -> Term {
-    let mut terms = attributes(&used.target, ["url", "name", "endpoint", "region"]);
+    let mut terms = reading::bucket_terms(used);
     let halves = [("access_key_id", "access_id"), ("secret_access_key", "secret")];
     for (name, half) in halves {
         terms.extend(account::of_s3_key(user, half).map(|term| (name.to_owned(), term)));
     }
-    Term::map(terms)
-}
-
-fn database_terms(_: &Addr, used: &Use) -> Term {
-    let mut terms = attributes(&used.target, ["host", "port", "name", "user", "engine"]);
-    let password = of(&used.target.part("password", None), "value");
-    terms.extend(password.map(|term| ("password".to_owned(), term)));
     Term::map(terms)
 }
 

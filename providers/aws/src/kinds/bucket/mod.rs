@@ -15,9 +15,9 @@ pub(crate) use object::Bucket;
 use super::{AwsKind, TAGS, args, refuses, substitutes};
 use dsenv_sdk::Term;
 use dsenv_sdk::provider::{Finding, Native, Neutral, OnDestroy, Surroundings};
+use dsenv_sdk::reading;
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::value::{Map, Value};
-use std::collections::BTreeSet;
 
 pub(super) const KIND: AwsKind = AwsKind { name: "bucket", check, wants: |_, _| Vec::new(), lower };
 
@@ -91,11 +91,7 @@ fn check(resource: &Neutral, _: &Surroundings<'_>) -> Vec<Finding> {
             "on aws what is immutable is a version of an object, and this bucket has none";
         findings.push(refuses(&["immutable_days"], message, "write `versioning: true` beside it"));
     }
-    if field("expire").filter(set).is_some_and(|term| rules(term).is_none()) {
-        let message = "`expire` of a bucket must be known before apply";
-        let help = "take it from an input, or write it out; `days` may be known later";
-        findings.push(refuses(&["expire"], message, help));
-    }
+    findings.extend(reading::check_expire(resource));
     if resource.on_destroy == OnDestroy::Snapshot {
         let help = "write `on_destroy: retain`, which keeps the bucket, or `delete`";
         findings.push(refuses(&["on_destroy"], "aws cannot keep a last copy of a bucket", help));
@@ -105,7 +101,8 @@ fn check(resource: &Neutral, _: &Surroundings<'_>) -> Vec<Finding> {
 
 fn lower(resource: &Neutral, _: &Surroundings<'_>) -> Vec<Native> {
     let field = |name: &str| resource.fields.get(name).cloned();
-    let expire = field("expire").and_then(|term| rules(&term)).filter(|rules| !rules.is_empty());
+    let expire =
+        field("expire").and_then(|term| reading::expire(&term)).filter(|rules| !rules.is_empty());
     let args = args([
         ("versioning", field("versioning")),
         ("expire", expire.map(Term::list)),
@@ -113,33 +110,6 @@ fn lower(resource: &Neutral, _: &Surroundings<'_>) -> Vec<Native> {
         ("guarded", Some(Term::Known(Value::Bool(true)))),
     ]);
     vec![Native { part: None, ty: BUCKET.name, args, after: Vec::new() }]
-}
-
-/// The rules of `expire` in the form that S3 shows them in: each with a prefix, none twice. `None`
-/// where it is open how many there are, or what one of them has.
-fn rules(term: &Term) -> Option<Vec<Term>> {
-    let items = match term {
-        Term::Known(Value::Null) => return Some(Vec::new()),
-        Term::Known(Value::List(items)) => items.iter().cloned().map(Term::Known).collect(),
-        Term::List(items) => items.clone(),
-        _ => return None,
-    };
-    let mut seen = BTreeSet::new();
-    let mut rules = Vec::new();
-    for item in items {
-        if !matches!(item, Term::Known(Value::Map(_)) | Term::Map(_)) {
-            return None;
-        }
-        let prefix = item.step("prefix").filter(|term| term.known() != Some(&Value::Null));
-        let prefix = prefix.unwrap_or_else(|| Term::text(""));
-        let rule =
-            Term::map([("prefix".into(), prefix), ("days".into(), item.step("days")?)].into());
-        // Values have no order; their text has.
-        if rule.known().is_none_or(|rule| seen.insert(rule.to_string())) {
-            rules.push(rule);
-        }
-    }
-    Some(rules)
 }
 
 /// One rule of `expire` as a value.

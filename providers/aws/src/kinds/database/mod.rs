@@ -24,11 +24,12 @@ pub(crate) use instance::{DATABASE, Database};
 
 use super::{AwsKind, args, refuses, substitutes};
 use dsenv_sdk::addr::Part;
-use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, Token};
+use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings};
+use dsenv_sdk::reading::{self, known, text};
 use dsenv_sdk::schema::parse_size;
 use dsenv_sdk::term::Ref;
 use dsenv_sdk::value::{Map, Value};
-use dsenv_sdk::{Addr, Key, Term, builtin};
+use dsenv_sdk::{Addr, Term, builtin};
 use std::collections::BTreeMap;
 
 pub(super) const KIND: AwsKind =
@@ -92,14 +93,6 @@ impl Engine {
         };
         Value::Map(Map::from([(name.to_owned(), Value::text("1"))]))
     }
-}
-
-fn known<'a>(resource: &'a Neutral, field: &str) -> Option<&'a Value> {
-    resource.fields.get(field).and_then(Term::known).filter(|value| **value != Value::Null)
-}
-
-fn text<'a>(resource: &'a Neutral, field: &str) -> Option<&'a str> {
-    known(resource, field).and_then(Value::as_text)
 }
 
 fn check(resource: &Neutral, _: &Surroundings<'_>) -> Vec<Finding> {
@@ -246,30 +239,9 @@ const RESERVED: &str = "\
     sql starting stored symmetric sys system table template0 template1 then tmp to trailing \
     trigger union unique update usage use user using values when where window with write";
 
-/// The name of the database for an address: letters, digits and `_`, the same as on one's own
-/// machine where it can be. Where it is reserved, too long or not whole, a digest of the address
-/// keeps two names apart.
+/// The name of the database for an address.
 fn plain_name(addr: &Addr) -> String {
-    const CHARS_MAX: usize = 63;
-    const DIGEST_CHARS: usize = 8;
-    let full = match &addr.key {
-        Some(Key::Text(key)) => format!("{}_{key}", addr.name),
-        Some(Key::Index(key)) => format!("{}_{key}", addr.name),
-        None => addr.name.to_string(),
-    };
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    let mut name: String = full.chars().map(plain).collect();
-    let reserved = RESERVED.split(' ').any(|word| word == name) || name.starts_with("pg_");
-    if reserved {
-        name.insert_str(0, "own_");
-    }
-    // A member and a resource may read alike: `m["a"]` and `m_a`.
-    if reserved || addr.key.is_some() || name != full || name.len() > CHARS_MAX {
-        let digest = Token::new("name of a database", addr, 0);
-        name.truncate(CHARS_MAX - DIGEST_CHARS - 1);
-        name += &format!("_{}", &digest.as_str()[..DIGEST_CHARS]);
-    }
-    name
+    reading::database_name(addr, |name| RESERVED.split(' ').any(|word| word == name))
 }
 
 #[cfg(test)]

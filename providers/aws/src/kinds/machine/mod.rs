@@ -16,21 +16,19 @@ pub(super) mod offers;
 pub(crate) use instance::{INSTANCE, Instance, max_price, service_urls};
 
 use super::{AwsKind, args, flows, refuses, role, settings, share, volume};
+use dsenv_sdk::Term;
 use dsenv_sdk::addr::Part;
+use dsenv_sdk::entry;
 use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, Want};
+use dsenv_sdk::reading::{self, check_software, display_name, known, ports};
 use dsenv_sdk::software;
 use dsenv_sdk::term::Ref;
 use dsenv_sdk::value::{Map, Value};
-use dsenv_sdk::{Addr, Key, Term};
 
 pub(super) const KIND: AwsKind = AwsKind { name: "machine", check, wants, lower };
 
 /// How many types are tried before one gives up.
 const TYPES_MAX: usize = 6;
-
-pub(super) fn known<'a>(resource: &'a Neutral, field: &str) -> Option<&'a Value> {
-    resource.fields.get(field).and_then(Term::known)
-}
 
 fn check(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
     check_machine(resource, around)
@@ -53,18 +51,8 @@ pub(super) fn check_machine(resource: &Neutral, around: &Surroundings<'_>) -> Ve
     findings.extend(check_software(resource));
     findings.extend(check_purchase(resource, around));
     findings.extend(volume::check_uses(resource));
-    findings.extend(flows::check_access(resource, &ports(resource)));
-    for used in &resource.uses {
-        if used.kind == "database" && used.right == dsenv_sdk::provider::Right::Read {
-            let message = format!(
-                "on aws a machine has the database's own role, so `read` of `{}` would be more than \
-                 reading",
-                used.target
-            );
-            let help = format!("write `{}: read_write`", used.target);
-            findings.push(refuses(&["uses", &used.target.to_string()], message, help));
-        }
-    }
+    findings.extend(entry::check("aws", resource, &ports(resource)));
+    findings.extend(reading::check_database_rights("aws", resource));
     findings
 }
 
@@ -100,22 +88,6 @@ fn check_disk_class(resource: &Neutral) -> Option<Finding> {
     let message = format!("on aws a root disk is no {class}");
     let help = "write `gp3`, `gp2` or `standard`; a volume may be of any class";
     Some(refuses(&["disk_class"], message, help))
-}
-
-fn check_software(resource: &Neutral) -> Vec<Finding> {
-    let Some(term) = resource.fields.get("software") else { return Vec::new() };
-    match software::spec_of(term) {
-        Some(Ok(_)) => Vec::new(),
-        Some(Err(error)) => {
-            let help = "write versions as \"3.11\" and packages as `name`, `name[extra]` or \
-                        `name>=1.2`";
-            vec![refuses(&["software"], error.to_string(), help)]
-        }
-        None => {
-            let help = "take it from an input, or write it out";
-            vec![refuses(&["software"], "`software` must be known before apply", help)]
-        }
-    }
 }
 
 fn check_purchase(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
@@ -154,23 +126,6 @@ pub(super) fn wants(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Want> 
         wants.push(software::want(&spec));
     }
     wants
-}
-
-/// The ports of services, by name.
-pub(super) fn ports(resource: &Neutral) -> Vec<(String, i64)> {
-    let entries: Vec<(String, Option<Term>)> = match resource.fields.get("services") {
-        Some(Term::Map(services)) => {
-            services.iter().map(|(name, term)| (name.clone(), term.step("port"))).collect()
-        }
-        Some(Term::Known(Value::Map(services))) => services
-            .iter()
-            .map(|(name, value)| (name.clone(), value.step("port").cloned().map(Term::Known)))
-            .collect(),
-        _ => Vec::new(),
-    };
-    let port =
-        |(name, term): (String, Option<Term>)| Some((name, term?.known().and_then(Value::as_int)?));
-    entries.into_iter().filter_map(port).collect()
 }
 
 /// Everything around an instance that a machine and a pool have alike: the group and its flows, the
@@ -249,11 +204,6 @@ fn is_open(resource: &Neutral) -> bool {
     !resource.access.is_empty()
 }
 
-/// Whether they come in to its services, and not by ssh alone.
-fn has_visitors(resource: &Neutral) -> bool {
-    resource.access.iter().any(|access| access.how != flows::SSH)
-}
-
 /// Where it stands, and whether it has a public address: people's way in, or its own way out.
 pub(super) fn placement(resource: &Neutral) -> (Term, Term) {
     let network = resource.network.clone().expect("one without a network was refused");
@@ -269,27 +219,6 @@ pub(super) fn placement(resource: &Neutral) -> (Term, Term) {
     }
 }
 
-/// `workers-eu`: the resource's name, with the member's key.
-fn display_name(addr: &Addr) -> String {
-    match &addr.key {
-        Some(Key::Text(key)) => format!("{}-{key}", addr.name),
-        Some(Key::Index(key)) => format!("{}-{key}", addr.name),
-        None => addr.name.to_string(),
-    }
-}
-
-/// How it is bought, in the order in which it is tried.
-fn markets(resource: &Neutral) -> Vec<Term> {
-    let purchase = known(resource, "purchase");
-    let spot = purchase.and_then(|it| it.step("spot")).and_then(Value::as_text);
-    let names: &[&str] = match (purchase.and_then(Value::as_text), spot) {
-        (Some("spot"), _) | (_, Some("only")) => &["spot"],
-        (_, Some("preferred")) => &["spot", "on_demand"],
-        _ => &["on_demand"],
-    };
-    names.iter().map(|name| Term::text(*name)).collect()
-}
-
 fn lower(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
     let mut natives = around_instance(resource, around);
     let mut instance = launch_args(resource, around, &natives);
@@ -298,14 +227,15 @@ fn lower(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
     types.truncate(TYPES_MAX);
     let said = known(resource, "purchase").and_then(|purchase| purchase.step("max_price"));
     let price = said.and_then(|said| max_price(said, types.first()?, around.region));
+    let markets = reading::markets(resource);
     let ports = ports(resource).into_iter().map(|(name, port)| (name, Value::Int(port)));
     let ports: Map = ports.collect();
     let own = args([
         ("types", Some(Term::list(types.into_iter().map(Term::text).collect()))),
         ("subnets", Some(subnets)),
         ("public", Some(public)),
-        ("open", has_visitors(resource).then_some(Term::Known(Value::Bool(true)))),
-        ("markets", Some(Term::list(markets(resource)))),
+        ("open", entry::has_visitors(resource).then_some(Term::Known(Value::Bool(true)))),
+        ("markets", Some(Term::list(markets.iter().map(|name| Term::text(*name)).collect()))),
         ("spot_max_price", price.map(Term::text)),
         ("ports", (!ports.is_empty()).then_some(Term::Known(Value::Map(ports)))),
     ]);

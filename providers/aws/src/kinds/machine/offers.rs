@@ -8,7 +8,8 @@ use dsenv_sdk::schema::parse_size;
 use dsenv_sdk::value::Value;
 
 /// How machines are placed here. A scaling group chooses among ten types.
-pub(crate) const MARKET: Market = Market { cloud: Cloud::Aws, usual_region: "us-east-1", most: 10 };
+pub(crate) const MARKET: Market =
+    Market { cloud: Cloud::Aws, usual_region: "us-east-1", most: 10, by: Purchase::OnDemand };
 
 const GIB: u64 = 1 << 30;
 

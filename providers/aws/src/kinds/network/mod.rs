@@ -26,6 +26,7 @@ use crate::failure::failed;
 use aws_sdk_ec2::types::Filter;
 use dsenv_sdk::addr::Part;
 use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, Want};
+use dsenv_sdk::reading::known;
 use dsenv_sdk::term::Ref;
 use dsenv_sdk::value::{Map, Value};
 use dsenv_sdk::{Addr, Key, OpError, Term};
@@ -58,10 +59,6 @@ fn nat(resource: &Neutral) -> Nat {
         Some("per_zone") => Nat::PerZone,
         _ => Nat::One,
     }
-}
-
-fn known<'a>(resource: &'a Neutral, field: &str) -> Option<&'a Value> {
-    resource.fields.get(field).and_then(Term::known)
 }
 
 fn zones(resource: &Neutral) -> u32 {

@@ -10,11 +10,12 @@ pub(crate) use group::{SCALING_GROUP, ScalingGroup};
 pub(crate) use template::{LAUNCH_TEMPLATE, LaunchTemplate, MEMBER};
 
 use super::machine::{
-    around_instance, check_machine, known, launch_args, max_price, offers, part, placement, wants,
+    around_instance, check_machine, launch_args, max_price, offers, part, placement, wants,
 };
 use super::{AwsKind, args, refuses, substitutes};
 use dsenv_sdk::Term;
 use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings};
+use dsenv_sdk::reading::{Count, check_count, count, known};
 use dsenv_sdk::term::Ref;
 use dsenv_sdk::value::Value;
 
@@ -23,41 +24,9 @@ pub(super) const KIND: AwsKind = AwsKind { name: "pool", check, wants, lower };
 /// The part that says how a member is launched.
 pub(crate) const TEMPLATE: &str = "template";
 
-/// How many members there are.
-struct Count {
-    min: i64,
-    max: i64,
-    start: i64,
-}
-
-/// Reads the count; `None` when it depends on another resource.
-fn count(resource: &Neutral) -> Option<Count> {
-    match known(resource, "count")? {
-        Value::Map(range) => {
-            let number = |name: &str| range.get(name).and_then(Value::as_int);
-            let (min, max) = (number("min")?, number("max")?);
-            Some(Count { min, max, start: number("start").unwrap_or(min) })
-        }
-        number => {
-            let number = number.as_int()?;
-            Some(Count { min: number, max: number, start: number })
-        }
-    }
-}
-
 fn check(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
     let mut findings = check_machine(resource, around);
-    match count(resource) {
-        None => {
-            let help = "take it from an input, or write a number";
-            findings.push(refuses(&["count"], "`count` must be known before apply", help));
-        }
-        Some(Count { min, max, start }) if !(min..=max).contains(&start) || min > max => {
-            let message = format!("`start` is from `min` to `max`: {min}, {start}, {max}");
-            findings.push(refuses(&["count"], message, "write `{min: 0, max: 8, start: 2}`"));
-        }
-        Some(_) => {}
-    }
+    findings.extend(check_count(resource));
     let spot = known(resource, "purchase").and_then(|it| it.step("spot")).and_then(Value::as_text);
     if spot == Some("preferred") {
         let message = "on aws a pool buys what is above `on_demand_base` as spot alone: a scaling \

@@ -19,6 +19,7 @@ use super::{AwsKind, args, refuses};
 use dsenv_sdk::Term;
 use dsenv_sdk::addr::Part;
 use dsenv_sdk::provider::{Finding, GRANT, Native, Neutral, Surroundings, grant_key};
+use dsenv_sdk::reading::known;
 use dsenv_sdk::schema::parse_size;
 use dsenv_sdk::term::Ref;
 use dsenv_sdk::value::Value;
@@ -76,10 +77,6 @@ const IOPS_A_MIB: u64 = 4;
 /// How many volumes one machine has: what there are names of devices for.
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/device_naming.html>
 const A_MACHINE_MAX: usize = attachment::DEVICES.len();
-
-fn known<'a>(resource: &'a Neutral, field: &str) -> Option<&'a Value> {
-    resource.fields.get(field).and_then(Term::known).filter(|value| **value != Value::Null)
-}
 
 /// A size in whole units, rounded up.
 fn size_in(resource: &Neutral, field: &str, unit_bytes: u64) -> Option<u64> {

@@ -21,9 +21,9 @@ use dsenv_sdk::Term;
 use dsenv_sdk::cost::{Charge, Costing, Planned, Rate, Time};
 use dsenv_sdk::prices::Driver;
 use dsenv_sdk::provider::{Finding, Native, Neutral, OnDestroy, Surroundings};
+use dsenv_sdk::reading;
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::value::Value;
-use std::collections::BTreeSet;
 
 pub(super) const KIND: AzureKind =
     AzureKind { name: "bucket", check, wants: |_, _| Vec::new(), lower };
@@ -117,12 +117,7 @@ fn check(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
             "on azure what is immutable is a version of an object, and this bucket has none";
         findings.push(refuses(&["immutable_days"], message, "write `versioning: true` beside it"));
     }
-    let set = |term: &&Term| term.known() != Some(&Value::Null);
-    if resource.fields.get("expire").filter(set).is_some_and(|term| rules(term).is_none()) {
-        let message = "`expire` of a bucket must be known before apply";
-        let help = "take it from an input, or write it out; `days` may be known later";
-        findings.push(refuses(&["expire"], message, help));
-    }
+    findings.extend(reading::check_expire(resource));
     if resource.on_destroy == OnDestroy::Snapshot {
         let help = "write `on_destroy: retain`, which keeps the bucket, or `delete`";
         findings.push(refuses(&["on_destroy"], "azure cannot keep a last copy of a bucket", help));
@@ -132,7 +127,8 @@ fn check(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
 
 fn lower(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
     let field = |name: &str| resource.fields.get(name).cloned();
-    let expire = field("expire").and_then(|term| rules(&term)).filter(|rules| !rules.is_empty());
+    let expire =
+        field("expire").and_then(|term| reading::expire(&term)).filter(|rules| !rules.is_empty());
     let immutable_days = known(resource, "immutable_days").cloned();
     let account = args([
         ("location", location(around)),
@@ -150,33 +146,6 @@ fn lower(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
         ("expected_gib", super::share::size_gib(resource).map(|gib| Term::Known(Value::Int(gib)))),
     ]);
     vec![node(part(ACCOUNT_PART), &STORAGE_ACCOUNT, account), node(None, &BUCKET, bucket)]
-}
-
-/// The rules of `expire`, each with a prefix, none twice. `None` where it is open how many there are, or
-/// what one of them has.
-fn rules(term: &Term) -> Option<Vec<Term>> {
-    let items = match term {
-        Term::Known(Value::Null) => return Some(Vec::new()),
-        Term::Known(Value::List(items)) => items.iter().cloned().map(Term::Known).collect(),
-        Term::List(items) => items.clone(),
-        _ => return None,
-    };
-    let mut seen = BTreeSet::new();
-    let mut rules = Vec::new();
-    for item in items {
-        if !matches!(item, Term::Known(Value::Map(_)) | Term::Map(_)) {
-            return None;
-        }
-        let prefix = item.step("prefix").filter(|term| term.known() != Some(&Value::Null));
-        let prefix = prefix.unwrap_or_else(|| Term::text(""));
-        let rule =
-            Term::map([("prefix".into(), prefix), ("days".into(), item.step("days")?)].into());
-        // Values have no order; their text has.
-        if rule.known().is_none_or(|rule| seen.insert(rule.to_string())) {
-            rules.push(rule);
-        }
-    }
-    Some(rules)
 }
 
 /// What a container is charged for: space, calls, what goes out.

@@ -29,6 +29,7 @@ use crate::regions;
 use dsenv_sdk::cost::{Charge, Costing, Planned, Rate, Time};
 use dsenv_sdk::prices::Driver;
 use dsenv_sdk::provider::{Finding, Native, Neutral, OnDestroy, Surroundings, Token};
+use dsenv_sdk::reading;
 use dsenv_sdk::schema::parse_size;
 use dsenv_sdk::value::Value;
 use dsenv_sdk::{Addr, Key, Term, builtin};
@@ -289,11 +290,8 @@ fn full_name(addr: &Addr) -> String {
     }
 }
 
-/// The name of the database for an address: letters, digits and `_`, and a digest of the address where a
-/// name is too long, not whole, or a member's.
+/// The name of the database for an address.
 fn plain_name(addr: &Addr) -> String {
-    /// PostgreSQL's limit; MySQL takes 64.
-    const CHARS_MAX: usize = 63;
     /// The servers' own.
     const TAKEN: &[&str] = &[
         "azure_maintenance",
@@ -306,19 +304,7 @@ fn plain_name(addr: &Addr) -> String {
         "template0",
         "template1",
     ];
-    let full = full_name(addr);
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    let mut name: String = full.chars().map(plain).collect();
-    let taken = TAKEN.contains(&name.as_str()) || name.starts_with("pg_");
-    if taken {
-        name.insert_str(0, "own_");
-    }
-    if taken || addr.key.is_some() || name != full || name.len() > CHARS_MAX {
-        let digest = Token::new("name of a database", addr, 0);
-        name.truncate(CHARS_MAX - 9);
-        name += &format!("_{}", &digest.as_str()[..8]);
-    }
-    name
+    reading::database_name(addr, |name| TAKEN.contains(&name))
 }
 
 /// The first label of a database's zone; no two addresses of a network share one.

@@ -30,6 +30,7 @@ use dsenv_sdk::prices::Purchase;
 use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings};
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::value::{Map, Value};
+use dsenv_sdk::{entry, reading};
 use rust_decimal::Decimal;
 
 pub(super) const KIND: AzureKind =
@@ -132,8 +133,8 @@ fn lower(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
         Bought::Spot => &[SPOT],
         Bought::SpotThenOnDemand => &[SPOT, ON_DEMAND],
     };
-    let visitors = resource.access.iter().any(|access| access.how != super::flows::SSH);
-    let ports = launch::ports(resource).into_iter().map(|(name, port)| (name, Value::Int(port)));
+    let visitors = entry::has_visitors(resource);
+    let ports = reading::ports(resource).into_iter().map(|(name, port)| (name, Value::Int(port)));
     let ports: Map = ports.collect();
     machine.extend(args([
         ("sizes", Some(Term::list(sizes.into_iter().map(Term::text).collect()))),

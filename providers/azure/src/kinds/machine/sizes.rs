@@ -18,7 +18,7 @@ use rust_decimal::Decimal;
 
 /// How machines are placed here. More are kept than are tried: some of them fall out here.
 pub(crate) const MARKET: Market =
-    Market { cloud: Cloud::Azure, usual_region: "westeurope", most: 20 };
+    Market { cloud: Cloud::Azure, usual_region: "westeurope", most: 20, by: Purchase::OnDemand };
 
 /// A size in its parts: `Standard_D4ds_v5` has the line `D`, the traits `ds`.
 struct Name<'a> {

@@ -23,6 +23,7 @@ use dsenv_sdk::Term;
 use dsenv_sdk::cost::{Charge, Costing, Planned, Rate, Time};
 use dsenv_sdk::prices::Purchase;
 use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings};
+use dsenv_sdk::reading::{Count, check_count, count};
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::value::Value;
 use rust_decimal::Decimal;
@@ -120,45 +121,12 @@ pub(crate) const BOUNDS: NativeType = NativeType {
     holds_data: false,
 };
 
-/// How many members there are.
-struct Count {
-    min: i64,
-    max: i64,
-    start: i64,
-}
-
-/// Reads the count; `None` when it depends on another resource.
-fn count(resource: &Neutral) -> Option<Count> {
-    match known(resource, "count")? {
-        Value::Map(range) => {
-            let number = |name: &str| range.get(name).and_then(Value::as_int);
-            let (min, max) = (number("min")?, number("max")?);
-            Some(Count { min, max, start: number("start").unwrap_or(min) })
-        }
-        number => {
-            let number = number.as_int()?;
-            Some(Count { min: number, max: number, start: number })
-        }
-    }
-}
-
 fn check(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
     let mut findings = launch::check(resource, around);
-    match count(resource) {
-        None => {
-            let help = "take it from an input, or write a number";
-            findings.push(refuses(&["count"], "`count` must be known before apply", help));
-        }
-        Some(Count { min, max, start }) if !(min..=max).contains(&start) || min > max => {
-            let message = format!("`start` is from `min` to `max`: {min}, {start}, {max}");
-            findings.push(refuses(&["count"], message, "write `{min: 0, max: 8, start: 2}`"));
-        }
-        Some(Count { max, .. }) if max > MEMBERS_MAX => {
-            let message = format!("on azure a pool has {MEMBERS_MAX} members at most, not {max}");
-            findings.push(refuses(&["count"], message, "make several pools, with `for_each`"));
-        }
-        Some(_) => {}
-    }
+    findings.extend(match check_count(resource) {
+        None => count(resource).and_then(check_members),
+        refused => refused,
+    });
     if Bought::of(resource) == Bought::SpotThenOnDemand {
         let message = "on azure a pool buys what is above `on_demand_base` as spot alone: a scale set \
                        does not put regular machines in the place of spot that is not to be had";
@@ -200,6 +168,11 @@ fn cpu_percent(resource: &Neutral) -> Option<i64> {
     let target = scale.step("target").and_then(Value::as_text);
     let percent = target.and_then(|text| text.strip_suffix('%')?.parse().ok());
     Some(percent.unwrap_or(USUAL).max(1))
+}
+
+fn check_members(Count { max, .. }: Count) -> Option<Finding> {
+    let message = format!("on azure a pool has {MEMBERS_MAX} members at most, not {max}");
+    (max > MEMBERS_MAX).then(|| refuses(&["count"], message, "make several pools, with `for_each`"))
 }
 
 /// The sizes that may be mixed with the first one: of the lines that Azure mixes, and alike in whether they

@@ -14,9 +14,10 @@ use dsenv_sdk::Term;
 use dsenv_sdk::provider::{
     Finding, Native, Neutral, OnDestroy, Surroundings, refuses, substitutes,
 };
+use dsenv_sdk::reading;
 use dsenv_sdk::schema::{Attribute, Class, Field, NativeType, ReplaceOrder, Type};
 use dsenv_sdk::value::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(crate) const KIND: GcpKind = GcpKind { name: "bucket", check, wants: |_, _| Vec::new(), lower };
 
@@ -92,11 +93,7 @@ fn check(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
         let message = "what is immutable is a version of an object, and this bucket has none";
         findings.push(refuses(&["immutable_days"], message, "write `versioning: true` beside it"));
     }
-    if field("expire").filter(set).is_some_and(|term| rules(term).is_none()) {
-        let message = "`expire` of a bucket must be known before apply";
-        let help = "take it from an input, or write it out; `days` may be known later";
-        findings.push(refuses(&["expire"], message, help));
-    }
+    findings.extend(reading::check_expire(resource));
     if resource.on_destroy == OnDestroy::Snapshot {
         let help = "write `on_destroy: retain`, which keeps the bucket, or `delete`";
         findings.push(refuses(&["on_destroy"], "gcp cannot keep a last copy of a bucket", help));
@@ -119,7 +116,8 @@ fn always(location: &Term) -> BTreeMap<String, Term> {
 fn lower(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
     let region = around.region.expect("a bucket without a region was refused");
     let field = |name: &str| resource.fields.get(name).cloned();
-    let expire = field("expire").and_then(|term| rules(&term)).filter(|rules| !rules.is_empty());
+    let expire =
+        field("expire").and_then(|term| reading::expire(&term)).filter(|rules| !rules.is_empty());
     let set = |term: &Term| term.known() != Some(&Value::Null);
     let mut bucket = always(&Term::text(region));
     bucket.extend(args([
@@ -140,32 +138,6 @@ pub(super) fn mailbox(location: &Term, log_days: i64) -> BTreeMap<String, Term> 
 
 fn rule(prefix: Term, days: Term) -> Term {
     Term::map([("prefix".to_owned(), prefix), ("days".to_owned(), days)].into())
-}
-
-/// The rules of `expire`, each with a prefix, none twice. `None` where it is open how many there are, or
-/// what one of them has.
-fn rules(term: &Term) -> Option<Vec<Term>> {
-    let items = match term {
-        Term::Known(Value::Null) => return Some(Vec::new()),
-        Term::Known(Value::List(items)) => items.iter().cloned().map(Term::Known).collect(),
-        Term::List(items) => items.clone(),
-        _ => return None,
-    };
-    let mut seen = BTreeSet::new();
-    let mut rules = Vec::new();
-    for item in items {
-        let is_map = |value: &Value| matches!(value, Value::Map(_));
-        if !matches!(&item, Term::Map(_)) && !item.known().is_some_and(is_map) {
-            return None;
-        }
-        let prefix = item.step("prefix").filter(|term| term.known() != Some(&Value::Null));
-        let rule = rule(prefix.unwrap_or_else(|| Term::text("")), item.step("days")?);
-        // Values have no order; their text has.
-        if rule.known().is_none_or(|rule| seen.insert(rule.to_string())) {
-            rules.push(rule);
-        }
-    }
-    Some(rules)
 }
 
 #[cfg(test)]

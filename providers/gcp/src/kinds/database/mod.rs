@@ -19,10 +19,11 @@ pub(crate) use instance::DATABASE;
 
 use super::{GcpKind, args, check_known, flag, int, known, of, part, text};
 use crate::regions;
-use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, Token, refuses, substitutes};
+use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, refuses, substitutes};
+use dsenv_sdk::reading;
 use dsenv_sdk::schema::parse_size;
 use dsenv_sdk::value::Value;
-use dsenv_sdk::{Addr, Key, Term, builtin};
+use dsenv_sdk::{Addr, Term, builtin};
 
 pub(crate) const KIND: GcpKind =
     GcpKind { name: "database", check, wants: |_, _| Vec::new(), lower };
@@ -189,36 +190,16 @@ const RESERVED: &str = "\
     system table template0 template1 then to trailing trigger union unique update usage use user using \
     values when where window with write";
 
-/// The name of the database for an address: letters, digits and `_`, the same as on one's own
-/// machine where it can be. Where it is reserved, too long or not whole, a digest of the address
-/// keeps two names apart.
+/// The name of the database for an address.
 fn plain_name(addr: &Addr) -> String {
-    const CHARS_MAX: usize = 63;
-    const DIGEST_CHARS: usize = 8;
-    let full = match &addr.key {
-        Some(Key::Text(key)) => format!("{}_{key}", addr.name),
-        Some(Key::Index(key)) => format!("{}_{key}", addr.name),
-        None => addr.name.to_string(),
-    };
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    let mut name: String = full.chars().map(plain).collect();
-    let reserved = RESERVED.split_whitespace().any(|word| word == name) || name.starts_with("pg_");
-    if reserved {
-        name.insert_str(0, "own_");
-    }
-    // A member and a resource may read alike: `m["a"]` and `m_a`.
-    if reserved || addr.key.is_some() || name != full || name.len() > CHARS_MAX {
-        let digest = Token::new("name of a database", addr, 0);
-        name.truncate(CHARS_MAX - DIGEST_CHARS - 1);
-        name += &format!("_{}", &digest.as_str()[..DIGEST_CHARS]);
-    }
-    name
+    reading::database_name(addr, |name| RESERVED.split_whitespace().any(|word| word == name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kinds::tests_of_kinds::{charges, findings, natives, neutral};
+    use dsenv_sdk::Key;
     use dsenv_sdk::provider::Access;
     use expect_test::{Expect, expect};
 

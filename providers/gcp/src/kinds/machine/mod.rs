@@ -25,7 +25,9 @@ use super::{
 };
 use crate::regions;
 use dsenv_sdk::Term;
-use dsenv_sdk::provider::{Finding, Native, Neutral, Right, Surroundings, Want, refuses};
+use dsenv_sdk::entry;
+use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, Want, refuses};
+use dsenv_sdk::reading::{self, check_software, markets, ports};
 use dsenv_sdk::schema::parse_size;
 use dsenv_sdk::software;
 use dsenv_sdk::value::{Map, Value};
@@ -39,17 +41,6 @@ const TYPES_MAX: usize = 6;
 const GIB: u64 = 1 << 30;
 /// <https://cloud.google.com/compute/docs/disks>
 const DISK_GIB_MAX: u64 = 65_536;
-
-/// How a resource is bought, in the order in which it is tried.
-pub(super) fn markets(resource: &Neutral) -> &'static [&'static str] {
-    let purchase = known(resource, "purchase");
-    let spot = purchase.and_then(|it| it.step("spot")).and_then(Value::as_text);
-    match (purchase.and_then(Value::as_text), spot) {
-        (Some("spot"), _) | (_, Some("only")) => &["spot"],
-        (_, Some("preferred")) => &["spot", "on_demand"],
-        _ => &["on_demand"],
-    }
-}
 
 fn ways(resource: &Neutral) -> Ways {
     let markets = markets(resource);
@@ -97,18 +88,8 @@ pub(super) fn check_machine(
     findings.extend(check_disk(resource));
     findings.extend(check_software(resource));
     findings.extend(check_purchase(resource));
-    findings.extend(flows::check_access(resource, &ports(resource)));
-    for used in &resource.uses {
-        if used.kind == "database" && used.right == Right::Read {
-            let message = format!(
-                "on gcp a machine has the database's own role, so `read` of `{}` would be more than \
-                 reading",
-                used.target
-            );
-            let help = format!("write `{}: read_write`", used.target);
-            findings.push(refuses(&["uses", &used.target.to_string()], message, help));
-        }
-    }
+    findings.extend(entry::check("gcp", resource, &ports(resource)));
+    findings.extend(reading::check_database_rights("gcp", resource));
     findings
 }
 
@@ -130,21 +111,6 @@ fn check_disk(resource: &Neutral) -> Option<Finding> {
     }
     let message = format!("on gcp a root disk has from 10GiB to 64TiB, not {text}");
     Some(refuses(&["disk"], message, "write `disk: 50GiB`"))
-}
-
-fn check_software(resource: &Neutral) -> Option<Finding> {
-    match software::spec_of(resource.fields.get("software")?) {
-        Some(Ok(_)) => None,
-        Some(Err(error)) => {
-            let help = "write versions as \"3.11\" and packages as `name`, `name[extra]` or \
-                        `name>=1.2`";
-            Some(refuses(&["software"], error.to_string(), help))
-        }
-        None => {
-            let help = "take it from an input, or write it out";
-            Some(refuses(&["software"], "`software` must be known before apply", help))
-        }
-    }
 }
 
 fn check_purchase(resource: &Neutral) -> Vec<Finding> {
@@ -180,28 +146,14 @@ fn image_name(resource: &Neutral) -> &str {
     text(resource, "image").unwrap_or(images::USUAL)
 }
 
-/// What the lock must pin: the image and the packages.
-pub(super) fn wants(resource: &Neutral, _: &Surroundings<'_>) -> Vec<Want> {
+/// What the lock must pin: the image, the types and the packages.
+pub(super) fn wants(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Want> {
     let mut wants = vec![images::want(image_name(resource))];
+    wants.extend(offers::want(resource, around, ways(resource)));
     if let Some(Ok(spec)) = resource.fields.get("software").and_then(software::spec_of) {
         wants.push(software::want(&spec));
     }
     wants
-}
-
-/// The ports of services, by name.
-pub(super) fn ports(resource: &Neutral) -> Vec<(String, i64)> {
-    let Some(services) = resource.fields.get("services") else { return Vec::new() };
-    let names: Vec<&String> = match services {
-        Term::Map(services) => services.keys().collect(),
-        Term::Known(Value::Map(services)) => services.keys().collect(),
-        _ => Vec::new(),
-    };
-    let port = |name: &String| {
-        let port = services.step(name)?.step("port")?;
-        Some((name.clone(), port.known().and_then(Value::as_int)?))
-    };
-    names.into_iter().filter_map(port).collect()
 }
 
 /// Everything around an instance that a machine and a pool have alike: the account and its rights, the
@@ -294,7 +246,7 @@ fn lower(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Native> {
     let ports = ports(resource).into_iter().map(|(name, port)| (name, Value::Int(port)));
     let ports: Map = ports.collect();
     // By ssh they come to sshd; its services are seen from outside when others come in.
-    let has_visitors = resource.access.iter().any(|access| access.how != flows::SSH);
+    let has_visitors = entry::has_visitors(resource);
     let texts = |texts: Vec<String>| Term::list(texts.into_iter().map(Term::text).collect());
     instance.extend(args([
         ("types", Some(texts(offers.types))),

@@ -1,8 +1,13 @@
 //! Which machine types satisfy what a machine needs, in the order in which they are tried, and which disk
 //! they start from.
 //!
-//! The price book decides, so that a plan is made offline and the same everywhere. A type that runs and
-//! still satisfies stays, whatever a newer book puts first (see `Field::taken`).
+//! The price book decides, so that a plan is made offline and the same everywhere; the lock pins the list.
+//! A type that runs and still satisfies stays, whatever a newer book puts first (see `Field::taken`).
+//!
+//! ## Why two lists
+//! What is spot here is charged as spot: no member of a group is on demand in its place, and the discounts
+//! differ so much that the cheapest type is another one. So spot is put in order by its own price, and its
+//! list has a pin of its own.
 //!
 //! ## Why the disk
 //! Newer families start from Hyperdisk alone, the others from Persistent Disk, and the disk is made before
@@ -11,13 +16,11 @@
 //! cheaper by itself may not be so with its disk.
 //! <https://cloud.google.com/compute/docs/disks/hyperdisks#machine-type-support>
 
-use crate::kinds::{known, text};
-use dsenv_sdk::placement::Market;
-use dsenv_sdk::prices::need::{GpuNeed, Gpus, Need, parse_count, parse_memory};
-use dsenv_sdk::prices::place::place;
+use crate::kinds::text;
+use dsenv_sdk::placement::{self, Market, Wrong};
+use dsenv_sdk::prices::need::{GpuNeed, Gpus, Need};
 use dsenv_sdk::prices::{Book, Cloud, Purchase};
-use dsenv_sdk::provider::{Finding, Neutral, Surroundings, refuses};
-use dsenv_sdk::value::Value;
+use dsenv_sdk::provider::{Finding, Neutral, Surroundings, Want, refuses};
 
 /// What every machine starts from unless its type cannot: the middle way between price and speed.
 pub(crate) const PERSISTENT: &str = "pd-balanced";
@@ -113,60 +116,50 @@ fn has_gpu(ty: &str) -> bool {
     }
 }
 
-/// Where machines are placed that nobody says more of.
+/// How machines are placed here. More are kept than are tried: some of them fall out here.
 pub(crate) const MARKET: Market =
-    Market { cloud: Cloud::Gcp, usual_region: "us-central1", most: 20 };
+    Market { cloud: Cloud::Gcp, usual_region: "us-central1", most: 40, by: Purchase::OnDemand };
+const SPOT_MARKET: Market = Market { by: Purchase::Spot, ..MARKET };
 
-/// Reads what is needed; the error names the field.
-fn need(resource: &Neutral, ways: Ways) -> Result<Need, (&'static str, String)> {
-    let shown = |value: &Value| match value {
-        Value::Int(number) => number.to_string(),
-        other => other.as_text().unwrap_or_default().to_owned(),
-    };
-    let purchase = if ways.spot { Purchase::Spot } else { Purchase::OnDemand };
-    let mut need = Need { purchase, ..Need::default() };
-    need.named = text(resource, "type").map(str::to_owned);
-    if let Some(cpus) = known(resource, "cpus").map(shown) {
-        need.cpus = Some(parse_count(&cpus).map_err(|e| ("cpus", e.to_string()))?);
+impl Ways {
+    fn market(self) -> Market {
+        if self.spot { SPOT_MARKET } else { MARKET }
     }
-    if let Some(memory) = known(resource, "memory").map(shown) {
-        need.memory_mib = Some(parse_memory(&memory).map_err(|e| ("memory", e.to_string()))?);
-    }
-    let (wanted, any): (Vec<String>, bool) = match known(resource, "gpu") {
-        None => return Ok(need),
-        Some(Value::List(items)) => (items.iter().map(shown).collect(), false),
-        Some(Value::Map(map)) => {
-            let any = map.get("any_of").and_then(Value::as_list);
-            let list = any.or_else(|| map.get("ordered").and_then(Value::as_list));
-            (list.unwrap_or_default().iter().map(shown).collect(), any.is_some())
-        }
-        Some(single) => (vec![shown(single)], false),
-    };
-    let gpus: Result<Vec<GpuNeed>, _> = wanted.iter().map(|text| GpuNeed::parse(text)).collect();
-    let gpus = gpus.map_err(|e| ("gpu", e.to_string()))?;
-    if gpus.is_empty() {
-        return Err(("gpu", "`gpu` names no accelerator".to_owned()));
-    }
-    need.gpus = if any { Gpus::AnyOf(gpus) } else { Gpus::Ordered(gpus) };
-    Ok(need)
 }
 
-/// Returns the types that satisfy a resource, `most` at most; empty where none does.
+/// What the lock pins of what a machine or a pool needs; see [`Market::want`].
+pub(crate) fn want(resource: &Neutral, around: &Surroundings<'_>, ways: Ways) -> Option<Want> {
+    ways.market().want(resource, around)
+}
+
+/// Returns the types that satisfy a resource, `most` at most, those of the lock where it has a list; empty
+/// where none does.
 pub(crate) fn offers(
     resource: &Neutral,
     around: &Surroundings<'_>,
     ways: Ways,
     most: usize,
 ) -> Offers {
-    let mut types: Vec<String> = Vec::new();
-    if let Some(named) = text(resource, "type") {
-        types.push(named.to_owned());
-    } else if let (Ok(need), Some(region)) = (need(resource, ways), around.region) {
+    let pinned = ways.market().offers(resource, around);
+    let mut offers = usable(pinned, resource, ways);
+    if offers.types.is_empty() {
+        // What falls out here is not all that there is.
         let book = Book::builtin();
-        let placed = place(&book, Cloud::Gcp, region, &need);
-        let sold = |name: &str| !ways.on_demand || !SPOT_ALONE.contains(&name);
-        let offers = placed.chosen.iter().chain(&placed.fallbacks).map(|offer| offer.name);
-        types.extend(offers.filter(|name| sold(name)).map(str::to_owned));
+        let placed = placement::need(resource).map(|need| {
+            let need = Need { purchase: ways.market().by, ..need };
+            ways.market().place(&book, around.region, &need)
+        });
+        let all = placed.iter().flat_map(|placed| placed.chosen.iter().chain(&placed.fallbacks));
+        offers = usable(all.map(|offer| offer.name.to_owned()).collect(), resource, ways);
+    }
+    offers.types.truncate(most);
+    offers
+}
+
+/// Leaves out what is not sold so, or does not start from the one kind of disk.
+fn usable(mut types: Vec<String>, resource: &Neutral, ways: Ways) -> Offers {
+    if text(resource, "type").is_none() {
+        types.retain(|name| !ways.on_demand || !SPOT_ALONE.contains(&name.as_str()));
     }
     // What is said decides, else the types do.
     let disk = match disk_class(resource).map(|class| class.starts_with("pd-")) {
@@ -176,7 +169,6 @@ pub(crate) fn offers(
         None => HYPERDISK,
     };
     types.retain(|ty| disk_of(ty) == disk);
-    types.truncate(most);
     let has_gpu = types.iter().any(|ty| has_gpu(ty));
     let disk =
         ROOT_CLASSES.iter().copied().find(|it| Some(*it) == disk_class(resource)).unwrap_or(disk);
@@ -192,9 +184,9 @@ pub(crate) fn check(resource: &Neutral, around: &Surroundings<'_>, ways: Ways) -
     if let Some(named) = text(resource, "type") {
         return check_named(named, ways).into_iter().collect();
     }
-    let need = match need(resource, ways) {
+    let need = match placement::need(resource) {
         Ok(need) => need,
-        Err((field, message)) => {
+        Err(Wrong { field, message }) => {
             let help =
                 "write counts as `2` or `2+`, sizes as `8GiB` or `8GiB+`, accelerators as `L4:1`";
             return vec![refuses(&[field], message, help)];
@@ -257,6 +249,7 @@ fn attached(need: &Need) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::kinds::tests_of_kinds::{around, map, neutral};
+    use dsenv_sdk::value::Value;
     use expect_test::{Expect, expect};
     use std::collections::BTreeMap;
 
@@ -308,6 +301,40 @@ mod tests {
             e2-custom-4-8192 from pd-balanced
         "#]],
         );
+    }
+
+    #[test]
+    fn what_the_lock_has_is_taken() {
+        let machine = neutral("m", "machine", &[("cpus", Value::text("2+"))]);
+        let types =
+            |pins: &BTreeMap<String, Value>, ways| offers(&machine, &around(pins), ways, 4).types;
+        let mut pins = BTreeMap::new();
+        let wants = [ON_DEMAND, SPOT].map(|ways| want(&machine, &around(&pins), ways));
+        let [on_demand, spot] = wants.map(|want| want.expect("it is pinned"));
+        assert_eq!(&*on_demand.pin, "gcp-offers-us-central1-cpus-2+");
+        assert_eq!(&*spot.pin, "gcp-offers-us-central1-cpus-2+-by-spot");
+        let unpinned = [ON_DEMAND, SPOT].map(|ways| types(&pins, ways));
+        for want in [&on_demand, &spot] {
+            pins.insert(want.pin.to_string(), MARKET.pin(want).expect("the book has some"));
+        }
+        assert_eq!([ON_DEMAND, SPOT].map(|ways| types(&pins, ways)), unpinned);
+        // What starts from another disk than the others falls out, as of the book's own list.
+        let older = ["n4-standard-2", "n1-standard-2", "m1-old"].map(Value::text);
+        pins.insert(on_demand.pin.to_string(), Value::List(older.to_vec()));
+        assert_eq!(types(&pins, ON_DEMAND), ["n1-standard-2", "m1-old"]);
+        assert_eq!(types(&pins, SPOT), unpinned[1]);
+    }
+
+    #[test]
+    fn a_list_of_which_nothing_is_left_is_no_list() {
+        let class = ("disk_class", Value::text("pd-ssd"));
+        let machine = neutral("m", "machine", &[("cpus", Value::text("2+")), class]);
+        let none = BTreeMap::new();
+        let want = want(&machine, &around(&none), ON_DEMAND).expect("it is pinned");
+        let newer = Value::List(vec![Value::text("n4-standard-2")]);
+        let pins = BTreeMap::from([(want.pin.to_string(), newer)]);
+        let found = offers(&machine, &around(&pins), ON_DEMAND, 4);
+        assert_eq!(found, offers(&machine, &around(&none), ON_DEMAND, 4));
     }
 
     #[test]

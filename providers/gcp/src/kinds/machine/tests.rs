@@ -3,7 +3,7 @@
 use super::*;
 use crate::kinds::tests_of_kinds::{charges, charges_seen, findings, map, natives, neutral};
 use dsenv_sdk::Addr;
-use dsenv_sdk::provider::{Access, Use};
+use dsenv_sdk::provider::{Access, Right, Use};
 use expect_test::{Expect, expect};
 
 fn machine(fields: &[(&str, Value)]) -> Neutral {

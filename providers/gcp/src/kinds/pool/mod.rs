@@ -13,9 +13,10 @@ mod group;
 
 pub(crate) use group::{AUTOSCALER, INSTANCE_GROUP, INSTANCE_TEMPLATE};
 
-use super::machine::{around_instance, check_machine, launch_args, markets, offers, wants};
+use super::machine::{around_instance, check_machine, launch_args, offers, wants};
 use super::{GcpKind, args, check_known, display_name, int, known, of, part};
 use dsenv_sdk::provider::{Finding, Native, Neutral, Surroundings, refuses, substitutes};
+use dsenv_sdk::reading::{Count, check_count, count, markets};
 use dsenv_sdk::value::Value;
 use dsenv_sdk::{Addr, Key, Term};
 use offers::{Offers, Ways};
@@ -29,35 +30,6 @@ const CPU_TARGET_USUAL: i64 = 60;
 
 const SPOT: &str = "spot";
 const ON_DEMAND: &str = "on_demand";
-
-/// How many members there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Count {
-    min: i64,
-    max: i64,
-    start: i64,
-}
-
-impl Count {
-    fn map(self, part: impl Fn(i64) -> i64) -> Count {
-        Count { min: part(self.min), max: part(self.max), start: part(self.start) }
-    }
-}
-
-/// Reads the count; `None` when it depends on another resource.
-fn count(resource: &Neutral) -> Option<Count> {
-    match known(resource, "count")? {
-        Value::Map(range) => {
-            let number = |name: &str| range.get(name).and_then(Value::as_int);
-            let (min, max) = (number("min")?, number("max")?);
-            Some(Count { min, max, start: number("start").unwrap_or(min) })
-        }
-        number => {
-            let number = number.as_int()?;
-            Some(Count { min: number, max: number, start: number })
-        }
-    }
-}
 
 /// How many are never spot; `None` where none is spot.
 fn base(resource: &Neutral) -> Option<i64> {
@@ -81,17 +53,7 @@ pub(crate) fn types_of(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Str
 
 fn check(resource: &Neutral, around: &Surroundings<'_>) -> Vec<Finding> {
     let mut findings = check_machine(resource, around, ways(resource));
-    match count(resource) {
-        None => {
-            let help = "take it from an input, or write a number";
-            findings.push(refuses(&["count"], "`count` must be known before apply", help));
-        }
-        Some(Count { min, max, start }) if !(min..=max).contains(&start) || min > max => {
-            let message = format!("`start` is from `min` to `max`: {min}, {start}, {max}");
-            findings.push(refuses(&["count"], message, "write `{min: 0, max: 8, start: 2}`"));
-        }
-        Some(_) => {}
-    }
+    findings.extend(check_count(resource));
     let spot = known(resource, "purchase").and_then(|it| it.step("spot")).and_then(Value::as_text);
     if spot == Some("preferred") {
         let message = "on gcp a pool buys what is above `on_demand_base` as spot alone: an instance group \
@@ -130,6 +92,10 @@ fn check_scale(resource: &Neutral) -> Vec<Finding> {
     findings
 }
 
+fn each(count: Count, part: impl Fn(i64) -> i64) -> Count {
+    Count { min: part(count.min), max: part(count.max), start: part(count.start) }
+}
+
 /// What a pool is made of: how many are bought in which way, the main group last.
 fn groups(resource: &Neutral) -> Vec<(&'static str, Count)> {
     let count = count(resource).expect("an unknown count was refused");
@@ -138,8 +104,8 @@ fn groups(resource: &Neutral) -> Vec<(&'static str, Count)> {
         Some(base) if base >= count.max && base > 0 => vec![(ON_DEMAND, count)],
         Some(0) => vec![(SPOT, count)],
         Some(base) => vec![
-            (ON_DEMAND, count.map(|all| all.min(base))),
-            (SPOT, count.map(|all| (all - base).max(0))),
+            (ON_DEMAND, each(count, |all| all.min(base))),
+            (SPOT, each(count, |all| (all - base).max(0))),
         ],
     }
 }
