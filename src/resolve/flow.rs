@@ -15,6 +15,7 @@ use crate::diag::{Code, Diagnostic, Findings, Source, Span};
 use crate::expr::{self, Path};
 use crate::yaml::{Node, NodeKind};
 use dsenv_sdk::schema::Class;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One text with an expression in it.
@@ -95,8 +96,8 @@ fn trace(source: &Source, blueprint: &Blueprint, leaves: &[Leaf<'_>]) -> BTreeMa
             let targets = targets(blueprint, leaf, read);
             if let Some((origin, enters)) = origin(source, blueprint, leaf, read, &targets) {
                 let first = Reached { origin, enters, before: None, reads: read.clone() };
-                if !reached.contains_key(&at) {
-                    reached.insert(at, first);
+                if let Entry::Vacant(place) = reached.entry(at) {
+                    place.insert(first);
                     queue.push_back(at);
                 }
             }

@@ -188,6 +188,7 @@ fn bases_that_are_none_are_refused() {
     );
     place.refuses(&["cost", "--diff", "before.json"], 1, "E1010");
     assert_eq!(place.run(&["cost", "--diff", "before.json", "--history"]).code, 64);
+}
 
 /// The same spot machine in three clouds. Offers leave no hole in a plan, and are pinned all the same.
 #[test]
