@@ -30,6 +30,7 @@ const SERVICES: &[(&str, Service)] = &[
     ("lb", Service::Network),
     ("machine", Service::Compute),
     ("nat", Service::Network),
+    ("peering", Service::Network),
     ("share", Service::Storage),
     ("snapshot", Service::Storage),
 ];
@@ -101,12 +102,17 @@ mod tests {
             endpoint/out/GB
             egress/internet/GB
             egress/region/GB
+            egress/us-east/GB
             egress/zone/GB
+            peering/in/GB
+            peering/out/GB
             lb/{class}/LCU-month
             lb/GB
             database/{engine}/backup/GB-month
             share/{class}/GB-month
             share/{class}/snapshot/GB-month
+            share/{class}/read/GB
+            share/{class}/write/GB
             cache/backup/GB-month
             queue/{class}/request
             queue/in/TiB
@@ -135,7 +141,10 @@ mod tests {
             endpoint/out/GB
             egress/internet/GB
             egress/region/GB
+            egress/us-east/GB
             egress/zone/GB
+            peering/in/GB
+            peering/out/GB
             lb/{class}/hour
             lb/{class}/LCU-month
             lb/rule/hour
@@ -162,6 +171,8 @@ mod tests {
             share/{class}/GB-month
             share/{class}/snapshot/GB-month
             share/throughput/MBps-month
+            share/{class}/read/GB
+            share/{class}/write/GB
         "#]]
         .assert_eq(&keys(|rate| of(rate) == Service::Storage));
         expect![[r#"
