@@ -52,7 +52,7 @@ fn broken(policies: &str, resources: &str, environment: &str) -> BTreeSet<String
     named.collect()
 }
 
-const KEY: &str = "  ada: {kind: key, public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti ada@laptop}\n";
+const KEY: &str = "  ada: {kind: key, owner: ada, public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti ada@laptop}\n";
 
 /// A rule, the pack as it is asked for, what breaks it and what does not: resources, environment.
 type Case = (&'static str, &'static str, [(&'static str, &'static str); 2]);
@@ -328,12 +328,12 @@ fn a_rule_over_a_plan_sees_what_it_does_and_costs() {
 /// What is missing makes a sum a lower bound: above the limit it is, below it nobody can tell.
 #[test]
 fn an_amount_without_a_price_is_below_no_limit() {
-    let unpriced = "  d: {kind: database, engine: mysql, version: \"8.0\"}\n";
+    let unpriced = "  n: {kind: network, cidr: 10.1.0.0/16}\n  d: {kind: database, engine: mysql, version: \"8.0\"}\n";
     let rule =
         |limit: &str| format!("{{name: p, on: plan, rule: 'at_most(cost.ceiling, \"{limit}\")'}}");
     let said = said(&rule("9000 USD"), unpriced, AWS);
     let told = said.iter().find(|found| found.code == Code::E0603);
-    let message = &told.expect("it cannot be told").message;
+    let message = &told.unwrap_or_else(|| panic!("it cannot be told: {said:#?}")).message;
     assert!(message.contains("a price is missing"), "{message}");
 }
 
