@@ -5,7 +5,7 @@
 //! provider wants, an image or an offer, is bound to that environment. Pure.
 //!
 //! The text of a leaf is the digest of the pin, so that a certificate is short and nothing of the lock is in
-//! it; `dsenv lock diff` says what differs inside.
+//! it.
 
 use super::{Leaf, Leaves, Level, Parity};
 use dsenv_sdk::schema::Class;
